@@ -1,0 +1,26 @@
+# `make demo` and `make test` set everything up on a fresh machine (Python 3.11 or later, git, make).
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test test-slow setup clean
+setup: $(VENV)/.ready
+
+# torch comes first and pinned: a looser request lets pip replace a CPU build by gigabytes of CUDA.
+$(VENV)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	touch $@
+
+demo: setup
+	$(BIN)/sbp run experiments/demo.toml
+
+test: setup
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not network"
+
+test-slow: setup
+	$(BIN)/python -m pytest -m "slow or network"
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .hypothesis
