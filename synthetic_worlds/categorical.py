@@ -1,0 +1,46 @@
+"""Draws from categorical distributions, and the Dirichlet draws that worlds make their parameters from."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def cumulative(probabilities: Tensor) -> Tensor:
+    """Cumulative sums (..., n) for `draw`; rows need not sum to one exactly.
+
+    From the last possible outcome on the value is infinite, so that rounding can never select an impossible one.
+    """
+    sums = probabilities.cumsum(-1)
+    sums = sums / sums[..., -1:]
+    tail_is_empty = probabilities.flip(-1).cumsum(-1).flip(-1).roll(-1, -1) == 0
+    tail_is_empty[..., -1] = True
+    return sums.masked_fill(tail_is_empty, torch.inf)
+
+
+def draw(cumulative_rows: Tensor, n: int, generator: torch.Generator) -> Tensor:
+    """``n`` independent draws (B, n) int64 from each row of cumulative sums (B, V), by inversion."""
+    uniform = torch.rand(
+        len(cumulative_rows), n, dtype=torch.float64, generator=generator, device=cumulative_rows.device
+    )
+    return torch.searchsorted(cumulative_rows.contiguous(), uniform, right=True)
+
+
+def overlap_mixture(
+    random: np.random.Generator, concepts: int, shape: tuple[int, ...], overlap: float, concentration: float
+) -> Tensor:
+    """``overlap * base + (1 - overlap) * specific_c`` (C, *shape) float64: distributions over the last axis.
+
+    base ~ Dirichlet(1), shared by all concepts; specific_c ~ Dirichlet(concentration), one for each. The draws don't
+    depend on ``overlap``: turning that dial moves the same world along a line. overlap = 1 leaves the base exactly.
+    """
+    *rows, outcomes = shape
+    base = random.dirichlet(np.ones(outcomes), size=tuple(rows))
+    specific = random.dirichlet(np.full(outcomes, concentration), size=(concepts, *rows))
+    mixture = overlap * base + (1 - overlap) * specific
+    return torch.from_numpy(mixture / mixture.sum(-1, keepdims=True))
+
+
+def zipf_prior(concepts: int, exponent: float) -> Tensor:
+    """Prior over concepts (C,) proportional to rank ** -exponent; exponent 0 is uniform."""
+    weights = torch.arange(1, concepts + 1, dtype=torch.float64) ** -exponent
+    return weights / weights.sum()

@@ -1,0 +1,136 @@
+"""Exact Bayes in any world, from its belief methods alone: evidence, posterior, predictive, sampling, information.
+
+Documents are (B, L') int64 tensors; every function takes any number of conditioning documents, each (B, L'), and works
+through them in chunks, so that memory stays bounded. Log-probabilities are in nats, float64. A document that the world
+never produces has evidence -inf, and everything conditioned on it is -inf too, never NaN.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from synthetic_worlds.world import ConceptWorld, World, WorldError
+
+
+def log_evidence(world: World, tokens: Tensor) -> Tensor:
+    """(B,) log p(d)."""
+    return log_predictive(world, tokens)
+
+
+def concept_log_posterior(world: ConceptWorld, *documents: Tensor) -> Tensor:
+    """(B, C) log p(c | documents), the documents of a row sharing their concept; rows sum to one.
+
+    A row with an impossible document is -inf throughout.
+    """
+    if not isinstance(world, ConceptWorld):
+        raise WorldError(f"world {world.name}: no finite set of concepts to have a posterior over")
+    return _chunked(world, lambda *given: _belief(world, *given), *documents)
+
+
+def log_predictive(world: World, d2: Tensor, *given: Tensor) -> Tensor:
+    """(B,) log p(d2 | given), all documents of a row sharing their concept; without ``given`` the evidence."""
+    return _chunked(world, lambda d2, *given: world.update_belief(_belief(world, *given, like=d2), d2)[1], d2, *given)
+
+
+def next_token_log_probs(world: World, d2: Tensor, *given: Tensor) -> Tensor:
+    """(B, L', V) log p(x_t = v | x_<t, given) at every position t of d2.
+
+    The entries at d2's own tokens sum to `log_predictive`. Positions after an impossible prefix are -inf throughout.
+    """
+    return _chunked(world, lambda d2, *given: world.predict_tokens(_belief(world, *given, like=d2), d2), d2, *given)
+
+
+def sample_related(world: World, generator: torch.Generator, *given: Tensor) -> Tensor:
+    """(B, L) one document for each row, drawn from p(d2 | given): c ~ p(c | given), then d2 ~ p(d | c).
+
+    Raises WorldError where a given document is impossible.
+    """
+    return _chunked(world, lambda *given: world.sample_from_belief(_belief(world, *given), generator).tokens, *given)
+
+
+@dataclass(frozen=True)
+class Information:
+    """How much documents say, in nats, each with its Monte-Carlo standard error.
+
+    H_c_given_d1: entropy of the concept given one document; I_c_d1: information of one document on the concept;
+    I_d1_d2: between two related documents, what ignoring d1 costs in nats a document; H_c: the prior's entropy;
+    log_C: log of the number of concepts (NaN where they are not finitely many); n: pairs of documents drawn.
+    """
+
+    H_c_given_d1: float
+    H_c_given_d1_se: float
+    I_c_d1: float
+    I_c_d1_se: float
+    I_d1_d2: float
+    I_d1_d2_se: float
+    H_c: float
+    log_C: float
+    n: int
+
+    @property
+    def ambiguity(self) -> float:
+        """H(c|d1) / log C: 0 where a document identifies its concept, 1 where it says nothing."""
+        return self.H_c_given_d1 / self.log_C if self.log_C else 0.0
+
+
+def information(world: World, n: int, generator: torch.Generator) -> Information:
+    """The world's information figures from ``n`` sampled pairs; the densities are exact, only the average is sampled.
+
+    The concept is integrated out (Rao-Blackwell): H(c|d1) averages the entropy of the exact posterior, and
+    I(d1;d2) averages log p(d2|d1) - log p(d2).
+    """
+    entropies, gains = [], []
+    for start in range(0, n, world.chunk):
+        concepts = world.sample_concepts(min(world.chunk, n - start), generator)
+        d1 = world.sample_given_concepts(concepts, generator).tokens
+        d2 = world.sample_given_concepts(concepts, generator).tokens
+        belief = _belief(world, d1)
+        entropies.append(world.belief_entropy(belief))
+        gains.append(world.update_belief(belief, d2)[1] - log_evidence(world, d2))
+    entropy, gain = torch.cat(entropies), torch.cat(gains)
+    prior_entropy = world.belief_entropy(world.prior_belief(1)).item()
+    entropy_se, gain_se = (float(values.std()) / math.sqrt(n) for values in (entropy, gain))
+    return Information(
+        H_c_given_d1=float(entropy.mean()),
+        H_c_given_d1_se=entropy_se,
+        I_c_d1=prior_entropy - float(entropy.mean()),
+        I_c_d1_se=entropy_se,
+        I_d1_d2=float(gain.mean()),
+        I_d1_d2_se=gain_se,
+        H_c=prior_entropy,
+        log_C=math.log(world.C) if isinstance(world, ConceptWorld) else math.nan,
+        n=n,
+    )
+
+
+def _belief(world: World, *given: Tensor, like: Tensor | None = None) -> Tensor:
+    """Belief after ``given``; without any, the prior for as many rows as ``like`` has."""
+    belief = world.prior_belief(len(given[0] if like is None else like))
+    for document in given:
+        belief, _ = world.update_belief(belief, document)
+    return belief
+
+
+def _chunked(world: World, function: Callable[..., Tensor], *documents: Tensor) -> Tensor:
+    """``function`` over chunks of checked documents, put together again."""
+    if not documents:
+        raise WorldError(f"world {world.name}: expected at least one document to condition on")
+    for document in documents:
+        _check_document(world, document, len(documents[0]))
+    chunks = zip(*(document.split(world.chunk) for document in documents), strict=True)
+    return torch.cat([function(*chunk) for chunk in chunks])
+
+
+def _check_document(world: World, tokens: Tensor, rows: int) -> None:
+    if tokens.ndim != 2 or tokens.dtype != torch.int64 or not 1 <= tokens.shape[1] <= world.L or len(tokens) != rows:
+        raise WorldError(
+            f"world {world.name}: documents of shape {tuple(tokens.shape)} and type {tokens.dtype}; "
+            f"expected int64 of shape ({rows}, 1 to {world.L})"
+        )
+    if tokens.numel() and not 0 <= int(tokens.min()) <= int(tokens.max()) < world.V:
+        raise WorldError(
+            f"world {world.name}: tokens {int(tokens.min())} to {int(tokens.max())}; expected 0 to {world.V - 1}"
+        )

@@ -1,0 +1,223 @@
+"""What a world is: concepts, documents, and exact conditioning on documents.
+
+c ~ pi, d_i ~ P(d | c): documents that share c are related. A world with finitely many concepts subclasses
+`ConceptWorld` and gives one primitive, log p(x_t | x_<t, c); a world with continuous concepts subclasses `World` and
+overrides the five belief methods in closed form. `synthetic_worlds.exact` needs nothing else of either.
+
+Shapes: B documents, L tokens, C concepts, V vocabulary. All log-probabilities are in nats, float64; an impossible
+document has -inf, and conditioning on one leaves a belief of -inf everywhere: it is no distribution, and no NaN.
+"""
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar, Self
+
+import torch
+from torch import Tensor
+
+from synthetic_worlds.categorical import cumulative, draw
+from synthetic_worlds.dials import Dial, WorldError
+
+__all__ = ["ConceptWorld", "Dial", "Documents", "World", "WorldError"]
+
+CHUNK_ELEMENTS = 2**21  # float64 values in the widest intermediate of one chunk: 16 MiB
+
+
+@dataclass(frozen=True)
+class Documents:
+    """Documents with what made them.
+
+    tokens: (B, L) int64; latents: ``concept`` (B,) and what else the world drew (``states`` (B, L), ...);
+    log_prob: (B,) log p(tokens, latents) in nats, the prior of the concept included.
+    """
+
+    tokens: Tensor
+    latents: dict[str, Tensor]
+    log_prob: Tensor
+
+
+class World(ABC):
+    """A generative process with a known shared concept, and exact Bayes in it.
+
+    Class attributes say what the world is: ``name``, ``version`` (raised whenever the law of a seed and dials
+    changes), ``title``, ``text`` (the process in plain words with its formulas), ``DIALS``, ``PRESETS`` (name -> dial
+    settings). Instances carry ``dials`` and ``seed``; both are empty for a world made from given parameters.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int]
+    title: ClassVar[str]
+    text: ClassVar[str]
+    DIALS: ClassVar[tuple[Dial, ...]]
+    PRESETS: ClassVar[Mapping[str, Mapping[str, float]]]
+
+    dials: Mapping[str, float]
+    seed: int | None
+
+    @classmethod
+    @abstractmethod
+    def from_dials(cls, dials: Mapping[str, float], seed: int) -> Self:
+        """Draw the world's parameters from ``seed``; ``dials`` has a checked value for every dial."""
+
+    @property
+    @abstractmethod
+    def V(self) -> int:
+        """Vocabulary size: tokens are 0 .. V-1."""
+
+    @property
+    @abstractmethod
+    def L(self) -> int:
+        """Length in tokens of every document."""
+
+    @abstractmethod
+    def parameters(self) -> dict[str, Tensor]:
+        """The numbers that define the law, by name."""
+
+    @abstractmethod
+    def sample_concepts(self, n: int, generator: torch.Generator) -> Tensor:
+        """``n`` concepts from the prior, first axis n."""
+
+    @abstractmethod
+    def sample_given_concepts(self, concepts: Tensor, generator: torch.Generator) -> Documents:
+        """One document for each concept."""
+
+    @abstractmethod
+    def prior_belief(self, n: int) -> Tensor:
+        """What is known of the concept before any document, for each of ``n`` rows: (n, ...)."""
+
+    @abstractmethod
+    def update_belief(self, belief: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Belief after also seeing ``tokens`` (B, L'), and (B,) log p(tokens | belief)."""
+
+    @abstractmethod
+    def predict_tokens(self, belief: Tensor, tokens: Tensor) -> Tensor:
+        """(B, L', V) log p(x_t = v | belief, x_<t) at every position of ``tokens`` (B, L')."""
+
+    @abstractmethod
+    def sample_from_belief(self, belief: Tensor, generator: torch.Generator) -> Documents:
+        """One document for each row of ``belief``: a concept drawn from it, then a document of that concept."""
+
+    @abstractmethod
+    def belief_entropy(self, belief: Tensor) -> Tensor:
+        """(B,) entropy of the concept under each row, in nats."""
+
+    @property
+    def chunk(self) -> int:
+        """How many documents exact inference handles at a time."""
+        return max(1, CHUNK_ELEMENTS // (self.L * self.V))
+
+    def sample(self, n: int, generator: torch.Generator, concepts: Tensor | None = None) -> Documents:
+        """``n`` documents; their concepts are drawn from the prior where not given (n, ...)."""
+        if concepts is None:
+            concepts = self.sample_concepts(n, generator)
+        elif len(concepts) != n:
+            raise WorldError(f"world {self.name}: {len(concepts)} concepts given for {n} documents")
+        return self.sample_given_concepts(concepts, generator)
+
+    def spec(self) -> dict:
+        """What identifies the law, as plain JSON: name, version, dials and seed, or the given parameters' hash."""
+        spec = {"world": self.name, "version": self.version, "dials": dict(self.dials), "seed": self.seed}
+        if self.seed is None:
+            digest = hashlib.sha256()
+            for name, values in self.parameters().items():
+                digest.update(f"{name}{tuple(values.shape)}".encode() + values.double().numpy().tobytes())
+            spec |= {"parameters": digest.hexdigest()[:16], "length": self.L}
+        return spec
+
+    @property
+    def spec_hash(self) -> str:
+        """16 hexadecimal digits of `spec`."""
+        return hash_of(self.spec())
+
+    @property
+    def label(self) -> str:
+        """Name and dials on one line, e.g. ``bow(overlap=0.6, concepts=16, ...)``."""
+        settings = self.dials or {"parameters": self.spec()["parameters"]}
+        return f"{self.name}({', '.join(f'{k}={v:g}' if self.dials else f'{k}={v}' for k, v in settings.items())})"
+
+    def description(self) -> str:
+        """What the world is and how its dials stand, in plain words."""
+        lines = [f"{self.title}\n\n{self.text}\n", "Dials:"]
+        for dial in self.DIALS:
+            value = f"{self.dials[dial.name]:g}" if self.dials else "given parameters"
+            lines.append(f"  {dial.name} = {value}  ({dial.low:g} to {dial.high:g}) {dial.meaning}")
+        return "\n".join(lines)
+
+
+class ConceptWorld(World):
+    """A world with concepts 0 .. C-1. A belief is (B, C): log p(c | documents so far)."""
+
+    prior: Tensor
+
+    @abstractmethod
+    def token_log_likelihood(self, tokens: Tensor) -> Tensor:
+        """The one primitive: (B, C, L') log p(x_t | x_<t, c) for ``tokens`` (B, L'), L' <= L."""
+
+    @abstractmethod
+    def next_token_log_likelihood(self, tokens: Tensor) -> Tensor:
+        """(B, C, L', V) log p(x_t = v | x_<t, c) for t = 0 .. L'-1; may be an expanded view."""
+
+    @property
+    def C(self) -> int:
+        """Number of concepts."""
+        return len(self.prior)
+
+    @cached_property
+    def log_prior(self) -> Tensor:
+        """(C,) log pi."""
+        return self.prior.log()
+
+    @property
+    def chunk(self) -> int:
+        return max(1, CHUNK_ELEMENTS // (self.L * max(self.C, self.V)))
+
+    def log_likelihood(self, tokens: Tensor) -> Tensor:
+        """(B, C) log p(tokens | c); a world overrides it where there is a faster way than the sum over tokens."""
+        return self.token_log_likelihood(tokens).sum(-1)
+
+    def sample_concepts(self, n: int, generator: torch.Generator) -> Tensor:
+        return draw(cumulative(self.prior)[None], n, generator)[0]
+
+    def prior_belief(self, n: int) -> Tensor:
+        return self.log_prior.expand(n, -1)
+
+    def update_belief(self, belief: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        return normalise(belief + self.log_likelihood(tokens), dim=1)
+
+    def beliefs_before_tokens(self, belief: Tensor, tokens: Tensor) -> Tensor:
+        """(B, C, L') log p(c | belief, x_<t) for every t."""
+        steps = self.token_log_likelihood(tokens)[..., :-1].cumsum(-1)
+        return normalise(torch.cat([belief[..., None], belief[..., None] + steps], -1)[..., : tokens.shape[1]], dim=1)[
+            0
+        ]
+
+    def predict_tokens(self, belief: Tensor, tokens: Tensor) -> Tensor:
+        size = max(1, CHUNK_ELEMENTS // (self.C * self.L * self.V))
+        parts = [
+            (self.beliefs_before_tokens(some, text)[..., None] + self.next_token_log_likelihood(text)).logsumexp(1)
+            for some, text in zip(belief.split(size), tokens.split(size), strict=True)
+        ]
+        return torch.cat(parts)
+
+    def sample_from_belief(self, belief: Tensor, generator: torch.Generator) -> Documents:
+        if not torch.isfinite(belief).any(1).all():
+            raise WorldError(f"world {self.name}: cannot sample given a document that the world never produces")
+        return self.sample_given_concepts(draw(cumulative(belief.exp()), 1, generator)[:, 0], generator)
+
+    def belief_entropy(self, belief: Tensor) -> Tensor:
+        return torch.special.entr(belief.exp()).sum(1)
+
+
+def normalise(log_weights: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+    """Log-weights normalised along ``dim``, and the log of their sum; where the sum is zero all stay -inf."""
+    total = log_weights.logsumexp(dim)
+    return log_weights - total.masked_fill(total == -torch.inf, 0.0).unsqueeze(dim), total
+
+
+def hash_of(spec: Mapping) -> str:
+    """16 hexadecimal digits of a JSON-able mapping, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:16]
