@@ -1,0 +1,162 @@
+"""The command line: `sbp run`, `sbp report`, and the commands that other packages register.
+
+A command is a function ``(arguments: list[str]) -> int`` whose docstring's first line is its help; packages add
+theirs through the entry point group ``sbp_bayes.commands``. Nothing heavy is imported before a command needs it.
+"""
+
+import contextlib
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from sbp_bayes import __version__, plugins
+from sbp_bayes.errors import UserError
+
+GROUP = "sbp_bayes.commands"
+
+
+@dataclass(frozen=True)
+class RunArguments:
+    """Run an experiment, or continue it where it was stopped.
+
+    A finished stage is never run again, so the same command continues a killed run, and a finished run answers at
+    once. Two experiments share the stages that they have in common. The run ends in report.html, figures first.
+    """
+
+    experiment: tyro.conf.Positional[Path]
+    """The experiment's TOML file, for example experiments/demo.toml."""
+    set: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """KEY=VALUE, as often as needed: --set corpus.world.overlap=0.8 --set seeds=[0,1]."""
+    out: Path = Path("runs")
+    """Folder of runs; the results go to OUT/NAME, the stages that runs share to OUT/stages."""
+    workers: int = 0
+    """Processes at once; 0: one a core, at most 8, and one on a GPU."""
+    threads: int = 1
+    """Threads of each process."""
+    device: str = "auto"
+    """cpu, cuda, or auto."""
+
+
+@dataclass(frozen=True)
+class ReportArguments:
+    """Draw the figures and write report.html of a finished run again."""
+
+    run: tyro.conf.Positional[Path]
+    """The run's folder, for example runs/demo."""
+
+
+def run(arguments: list[str]) -> int:
+    """Run an experiment from its TOML file, or continue it; ends in a report."""
+    from sbp_bayes.run import Machine, run_experiment
+
+    if any(argument in ("-h", "--help") for argument in arguments):
+        with contextlib.suppress(SystemExit):
+            tyro.cli(RunArguments, prog="sbp run", args=arguments)
+        print(_run_help())
+        return 0
+    parsed = tyro.cli(RunArguments, prog="sbp run", args=arguments)
+    machine = Machine(parsed.out, parsed.workers, parsed.threads, parsed.device)
+    _show(run_experiment(parsed.experiment, parsed.set, machine))
+    return 0
+
+
+def report(arguments: list[str]) -> int:
+    """Draw the figures and write report.html of a finished run again."""
+    from sbp_bayes.run import report as write_again
+
+    parsed = tyro.cli(ReportArguments, prog="sbp report", args=arguments)
+    write_again(parsed.run)
+    _show(parsed.run)
+    return 0
+
+
+COMMANDS: dict[str, Callable[[list[str]], int]] = {"run": run, "report": report}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; bad input is one line and exit code 2, Ctrl-C says how to go on and is exit code 130."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        if not arguments or arguments[0] in ("-h", "--help"):
+            print(_overview())
+            return 0 if arguments else 2
+        if arguments[0] == "--version":
+            print(__version__)
+            return 0
+        return _command(arguments[0])(arguments[1:])
+    except UserError as error:
+        print(f"sbp: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nsbp: stopped; finished stages are kept, the same command continues", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return 141
+
+
+def _command(name: str) -> Callable[[list[str]], int]:
+    if name in COMMANDS:
+        return COMMANDS[name]
+    if name not in plugins.names(GROUP):
+        raise UserError(f'unknown command "{name}"; there are {", ".join([*COMMANDS, *plugins.names(GROUP)])}')
+    return plugins.load(GROUP, name)
+
+
+def _overview() -> str:
+    commands = [(name, function) for name, function in COMMANDS.items()]
+    commands += [(name, plugins.load(GROUP, name)) for name in plugins.names(GROUP)]
+    lines = [f"  {name:<10} {(inspect.getdoc(function) or '').splitlines()[0]}" for name, function in commands]
+    return "\n".join(
+        [
+            "usage: sbp COMMAND [ARGUMENTS]; sbp COMMAND --help explains one",
+            "",
+            "Synthetic bootstrapped pretraining, measured against exact Bayes.",
+            "",
+            *lines,
+            "",
+            "To begin: sbp run experiments/demo.toml, then open the report it names.",
+        ]
+    )
+
+
+def _run_help() -> str:
+    """What `sbp run --help` prints after the options: every key of an experiment file."""
+    from sbp_bayes.arms import ARMS
+    from sbp_bayes.experiment import describe_keys
+
+    keys = [f"  {name:<30} {default!s:<12} {meaning}" for name, default, meaning in describe_keys()]
+    arms = [f"  {name:<14} {arm.meaning}" for name, arm in ARMS.items()]
+    sources = ", ".join(plugins.names("sbp_bayes.sources"))
+    return "\n".join(
+        [
+            "",
+            "An experiment is a TOML file; three lines are enough:",
+            "  [corpus.world]",
+            '  name = "bow"',
+            '  preset = "medium"',
+            "",
+            f"Sources of documents, one table [corpus.SOURCE]: {sources}. corpus.path = FOLDER reads one's own text.",
+            "",
+            "Arms:",
+            *arms,
+            "",
+            "Keys, defaults, meaning:",
+            *keys,
+        ]
+    )
+
+
+def _show(run: Path) -> None:
+    """The headline of a finished run, and where its report is."""
+    headline = run / "headline.txt"
+    if headline.exists():
+        print(headline.read_text(encoding="utf-8").rstrip())
+    print(f"report: {run / 'report.html'}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

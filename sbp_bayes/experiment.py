@@ -1,0 +1,293 @@
+"""An experiment: a TOML file read into frozen dataclasses, strictly.
+
+Every key has a default that is a method of the paper or a pilot's setting; a wrong key, a wrong type or a value out
+of range is a UserError that names the key. `sbp run --help` prints the keys from the metadata below.
+"""
+
+import dataclasses
+import difflib
+import tomllib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sbp_bayes import plugins
+from sbp_bayes.arms import ARMS
+from sbp_bayes.errors import UserError
+from sbp_bayes.pairing.config import PairingConfig
+
+
+def key(default: Any, help: str, low: float | None = None, high: float | None = None, among: tuple = ()) -> Any:
+    """A config key: its default, what it means, and which values it takes."""
+    metadata = {"help": help, "low": low, "high": high, "among": among}
+    if isinstance(default, (list, dict)):
+        return field(default_factory=lambda: type(default)(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class CorpusConfig:
+    """Where documents come from: one table [corpus.SOURCE], SOURCE a registered source (world, text, lexicon, ...)."""
+
+    real: int = key(2048, "documents in D, the real corpus", 2)
+    validation: int = key(1024, "documents that choose checkpoints", 1)
+    heldout: int = key(2048, "documents that results are measured on", 1)
+    oracle: int = key(40960, "documents in the oracle's corpus, D among them", 2)
+    hide_latents: bool = key(False, "leave latents out of the corpus on disk; only truth-pairing needs them")
+    source: str = key("", "set by the table's name")
+    options: dict = key({}, "set by the table's content")
+
+
+@dataclass(frozen=True)
+class TokenizerConfig:
+    """How text becomes tokens. A world's documents are tokens already and ignore this."""
+
+    vocabulary: int = key(2048, "size of the BPE vocabulary trained on D, special tokens not counted", 256)
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The transformer, base model, synthesizers and arms alike."""
+
+    size: str = key("0.1M", "a size of sbp_bayes.model.sizes: 0.1M, 1M, 10M, ...")
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Training of every arm; every arm gets the same number of steps of the same number of tokens."""
+
+    epochs: float = key(20.0, "the token budget of every arm, in passes over D", 0)
+    batch_tokens: int = key(1088, "tokens of a batch, padding counted", 1)
+    context: int = key(0, "tokens of a row, several documents packed; 0: the longest document", 0)
+    learning_rate: float = key(0.0, "peak; 0: the size's own", 0)
+    warmup: float = key(0.05, "share of the steps", 0, 1)
+    schedule: str = key("cosine", "learning rate after warm-up", among=("cosine", "constant"))
+    weight_decay: float = key(0.1, "AdamW's, on matrices", 0)
+    clip: float = key(1.0, "largest gradient norm", 0)
+    accumulation: int = key(1, "batches summed into one step's gradient", 1)
+    evaluations: int = key(16, "held-out evaluations along the training", 1)
+    compile: str = key("auto", "torch.compile", among=("auto", "on", "off"))
+
+
+@dataclass(frozen=True)
+class BaseConfig:
+    """The base model: what the synthesizer is tuned from."""
+
+    share: float = key(0.25, "its training, as a share of an arm's budget", 0)
+
+
+@dataclass(frozen=True)
+class SynthesizerConfig:
+    """Synthesizer-tuning: loss on d2 only, from the base model, best checkpoint on held-out pairs."""
+
+    share: float = key(0.5, "its steps, as a share of an arm's steps", 0)
+    context: int = key(0, "tokens of a row; 0: the longest pair", 0)
+    batch_tokens: int = key(2176, "tokens of a batch, padding counted", 1)
+    learning_rate: float = key(0.5, "as a multiple of the training's peak", 0)
+    weight_decay: float = key(0.3, "AdamW's, on matrices", 0)
+    heldout_share: float = key(0.125, "share of D kept out of tuning to stop it early", 0, 0.5)
+    evaluations: int = key(16, "evaluations on held-out pairs", 1)
+    patience: int = key(4, "evaluations without a better one before tuning stops; 0: never", 0)
+
+
+@dataclass(frozen=True)
+class SynthesisConfig:
+    """Sampling the synthetic corpus: every document of D is a seed document equally often."""
+
+    per_document: int = key(0, "documents sampled for each d1; 0: as many as are seen once", 0)
+    temperature: float = key(1.0, "of the sampling; only 1 keeps the synthesizer's law", 0.01)
+    top_p: float = key(1.0, "nucleus; 1: off", 0.01, 1)
+    max_tokens: int = key(0, "longest document sampled; 0: the longest in D", 0)
+    batch_size: int = key(512, "documents sampled at once", 1)
+    repeated_shingle: int = key(13, "drop documents that repeat a run of so many tokens; 0: keep them", 0)
+    copied_shingle: int = key(0, "drop documents that share a run of so many tokens with d1; 0: keep them", 0)
+
+
+@dataclass(frozen=True)
+class ArmsConfig:
+    """What is compared."""
+
+    names: list[str] = key(["repetition", "sbp", "random-pairs", "exact", "oracle"], "arms to train")
+    synthetic_share: float = key(0.5, "share of synthetic rows in an arm's budget", 0, 1)
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """What the measures may spend."""
+
+    documents: int = key(2048, "documents or pairs that a measure of the synthesizer averages over", 2)
+    examples: int = key(6, "example documents in the report", 1)
+
+
+@dataclass(frozen=True)
+class ExperimentConfig:
+    """A whole experiment; one TOML table each."""
+
+    name: str = key("", "the run's folder under runs/; by default the file's name")
+    seeds: list[int] = key([0, 1, 2], "each a world (or split), its documents, initialisations and orders")
+    corpus: CorpusConfig = field(default_factory=CorpusConfig)
+    tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    base: BaseConfig = field(default_factory=BaseConfig)
+    pairing: PairingConfig = field(default_factory=PairingConfig)
+    synthesizer: SynthesizerConfig = field(default_factory=SynthesizerConfig)
+    synthesis: SynthesisConfig = field(default_factory=SynthesisConfig)
+    arms: ArmsConfig = field(default_factory=ArmsConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+
+
+@dataclass(frozen=True)
+class SeedContext:
+    """What an evaluator (entry point group ``sbp_bayes.evaluators``) is given: where one seed's artefacts lie."""
+
+    seed: int
+    config: ExperimentConfig
+    source: dict
+    out: Path
+    corpus: dict[str, Path]
+    tokenizer: Path
+    models: dict[str, Path]
+    pairs: dict[str, Path]
+    synthetic: dict[str, Path]
+
+
+def load_experiment(path: Path, overrides: Sequence[str] = ()) -> ExperimentConfig:
+    """Read an experiment file and apply ``key.path=value`` overrides (values as TOML, bare words as strings).
+
+    Raises UserError for a missing file, broken TOML, an unknown key, a wrong type or a value out of range.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: no such experiment file ({error.strerror})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not valid TOML ({error})") from error
+    for override in overrides:
+        _override(table, override)
+    table.setdefault("name", path.stem)
+    return experiment_from(table)
+
+
+def experiment_from(table: dict) -> ExperimentConfig:
+    """An experiment from nested tables, as TOML or `as_tables` gives them."""
+    table = {**table, "corpus": _with_source(table.get("corpus", {}))}
+    config = _build(ExperimentConfig, table, "")
+    if not config.seeds or len(set(config.seeds)) != len(config.seeds):
+        raise UserError(f"seeds = {config.seeds}: expected at least one seed and none twice")
+    if config.name in ("", ".", "..") or "/" in config.name:
+        raise UserError(f'name = "{config.name}": expected a plain folder name')
+    for arm in config.arms.names:
+        if arm not in ARMS:
+            raise UserError(f'arms.names: unknown arm "{arm}"; there are {", ".join(ARMS)}')
+    if len(set(config.arms.names)) != len(config.arms.names) or not config.arms.names:
+        raise UserError(f"arms.names = {config.arms.names}: expected at least one arm and none twice")
+    if config.corpus.oracle < config.corpus.real:
+        raise UserError(f"corpus.oracle = {config.corpus.oracle}: expected at least corpus.real = {config.corpus.real}")
+    if config.training.epochs <= 0:
+        raise UserError(f"training.epochs = {config.training.epochs}: expected more than 0")
+    return config
+
+
+def as_tables(config: ExperimentConfig) -> dict:
+    """The experiment as nested plain values; `experiment_from` reads them back."""
+    return dataclasses.asdict(config)
+
+
+def _override(table: dict, override: str) -> None:
+    """Apply one ``a.b=value`` to nested tables in place."""
+    path, equals, text = override.partition("=")
+    if not equals or not path.strip():
+        raise UserError(f"--set {override}: expected KEY=VALUE, for example --set corpus.world.overlap=0.8")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *parents, last = path.strip().split(".")
+    for depth, name in enumerate(parents):
+        table = table.setdefault(name, {})
+        if not isinstance(table, dict):
+            raise UserError(f"--set {override}: {'.'.join(parents[: depth + 1])} is a value, not a table")
+    table[last] = value
+
+
+def _with_source(corpus: dict) -> dict:
+    """Turn the one table [corpus.SOURCE] into the fields ``source`` and ``options``.
+
+    ``corpus.path = DIR`` is short for the source ``text`` and takes the place of any other source.
+    """
+    if not isinstance(corpus, dict):
+        raise UserError("corpus: expected a table")
+    if "source" in corpus and "options" in corpus:
+        return corpus
+    known = {f.name for f in dataclasses.fields(CorpusConfig)} - {"source", "options"}
+    values = {k: v for k, v in corpus.items() if k in known}
+    sources = {k: v for k, v in corpus.items() if k not in known and k != "path"}
+    if "path" in corpus:
+        options = {**sources["text"], "path": corpus["path"]} if "text" in sources else {"path": corpus["path"]}
+        return {**values, "source": "text", "options": options}
+    available = plugins.names("sbp_bayes.sources")
+    for name in sources:
+        if name not in available:
+            raise UserError(
+                f"corpus.{name}: neither a key ({', '.join(sorted(known))}, path) nor a source ({', '.join(available)})"
+            )
+    if len(sources) != 1:
+        found = " and ".join(f"[corpus.{name}]" for name in sources) or "none"
+        raise UserError(f"corpus: expected one source table, such as [corpus.world], or corpus.path; found {found}")
+    ((name, options),) = sources.items()
+    if not isinstance(options, dict):
+        raise UserError(f"corpus.{name}: expected a table of the source's options")
+    return {**values, "source": name, "options": options}
+
+
+def _build(kind: type, table: dict, prefix: str) -> Any:
+    """A dataclass from a table: every key known, every value of the field's type and in its range."""
+    if not isinstance(table, dict):
+        raise UserError(f"{prefix.rstrip('.')}: expected a table")
+    fields = {f.name: f for f in dataclasses.fields(kind)}
+    values = {}
+    for name, value in table.items():
+        if name not in fields:
+            near = difflib.get_close_matches(name, fields, 1)
+            hint = f"; did you mean {prefix}{near[0]}?" if near else f"; there are {', '.join(fields)}"
+            raise UserError(f"{prefix}{name}: unknown key{hint}")
+        if dataclasses.is_dataclass(fields[name].type):
+            values[name] = _build(fields[name].type, value, f"{prefix}{name}.")
+        else:
+            values[name] = _checked(fields[name], value, prefix + name)
+    return kind(**values)
+
+
+def _checked(spec: dataclasses.Field, value: Any, name: str) -> Any:
+    """One value, checked against its field; an int is taken where a float is meant."""
+    wanted = {"list[str]": list, "list[int]": list}.get(str(spec.type), spec.type)
+    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
+        raise UserError(f"{name} = {value!r}: expected {getattr(spec.type, '__name__', spec.type)}")
+    if wanted is list:
+        element = str if spec.type == list[str] else int
+        if not all(type(v) is element for v in value):
+            raise UserError(f"{name} = {value!r}: expected a list of {element.__name__}")
+    low, high, among = (spec.metadata.get(k) for k in ("low", "high", "among"))
+    if wanted in (int, float) and value != value:
+        raise UserError(f"{name} = nan: expected a number")
+    if low is not None and value < low:
+        raise UserError(f"{name} = {value}: expected at least {low}")
+    if high is not None and value > high:
+        raise UserError(f"{name} = {value}: expected at most {high}")
+    if among and value not in among:
+        raise UserError(f'{name} = "{value}": expected one of {", ".join(among)}')
+    return value
+
+
+def describe_keys(kind: type = ExperimentConfig, prefix: str = "") -> Iterator[tuple[str, Any, str]]:
+    """(key, default, meaning) of every key, in file order."""
+    for f in dataclasses.fields(kind):
+        if dataclasses.is_dataclass(f.type):
+            yield from describe_keys(f.type, f"{prefix}{f.name}.")
+        elif f.name not in ("source", "options"):
+            default = f.default if f.default is not dataclasses.MISSING else f.default_factory()
+            yield prefix + f.name, default, f.metadata.get("help", "")

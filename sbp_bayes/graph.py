@@ -1,0 +1,125 @@
+"""A stage: a function of its config and of other stages' outputs, named by the hash of both.
+
+A finished stage is a folder ``KIND-HASH`` that is never written again; one under way is ``KIND-HASH.partial``.
+The folder appears by one rename, so that a process killed at any moment leaves a stage finished or unfinished.
+Two experiments that share a stage share its folder.
+"""
+
+import fcntl
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from sbp_bayes.errors import UserError
+from sbp_bayes.files import content_hash, read_json, sync_folder, write_json
+from sbp_bayes.ledger import Entry
+
+RECORD = "stage.json"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of an experiment.
+
+    kind:   names the function that runs it (`sbp_bayes.stages.KINDS`)
+    name:   for people: ``seed 3: arm sbp``; not part of its identity
+    config: JSON-like values; with the inputs they determine the output
+    inputs: stages whose folders the function reads, by the name it knows them under
+    cost:   expected work, in tokens through a model; only for the estimate of time left
+    """
+
+    kind: str
+    name: str
+    config: dict[str, Any]
+    inputs: dict[str, "Stage"] = field(default_factory=dict)
+    cost: float = 1.0
+
+    @cached_property
+    def key(self) -> str:
+        return content_hash([self.kind, self.config, {name: stage.key for name, stage in self.inputs.items()}])
+
+    def folder(self, root: Path) -> Path:
+        return root / f"{self.kind}-{self.key}"
+
+    def is_finished(self, root: Path) -> bool:
+        return (self.folder(root) / RECORD).exists()
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How stages of one kind run: ``run(stage, inputs, out, device)`` -> what it spent.
+
+    A resumable kind finds in ``out`` what an interrupted process left; for the others ``out`` starts empty.
+    """
+
+    run: Callable[[Stage, dict[str, Path], Path, str], list[Entry]]
+    resumable: bool = False
+
+
+def run_stage(stage: Stage, kind: Kind, root: Path, device: str) -> None:
+    """Run one stage unless it is finished; its inputs must be. Safe against another process doing the same.
+
+    Raises UserError for bad input and for a disk that is full.
+    """
+    with _lock(root / f"{stage.kind}-{stage.key}.lock"):
+        if stage.is_finished(root):
+            return
+        final = stage.folder(root)
+        partial = final.with_name(f"{final.name}.partial")
+        if partial.exists() and not kind.resumable:
+            shutil.rmtree(partial)
+        try:
+            partial.mkdir(parents=True, exist_ok=True)
+            start = time.monotonic()
+            entries = kind.run(stage, {name: s.folder(root) for name, s in stage.inputs.items()}, partial, device)
+            record = {
+                "kind": stage.kind,
+                "name": stage.name,
+                "config": stage.config,
+                "inputs": {name: s.folder(root).name for name, s in stage.inputs.items()},
+                "ledger": entries,
+                "seconds": round(time.monotonic() - start, 3),
+            }
+            write_json(partial / RECORD, record)
+            partial.rename(final)
+            sync_folder(root)
+        except OSError as error:
+            raise UserError(f"{stage.name}: {error.strerror or error} ({error.filename or partial})") from error
+
+
+def read_record(stage: Stage, root: Path) -> dict:
+    """The record of a finished stage: config, inputs, ledger entries, seconds."""
+    return read_json(stage.folder(root) / RECORD)
+
+
+def in_order(targets: list[Stage]) -> list[Stage]:
+    """All stages that the targets need, each once (by key), inputs before what reads them."""
+    order: dict[str, Stage] = {}
+
+    def visit(stage: Stage) -> None:
+        if stage.key not in order:
+            for source in stage.inputs.values():
+                visit(source)
+            order[stage.key] = stage
+
+    for target in targets:
+        visit(target)
+    return list(order.values())
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock on ``path``; the system frees it when the process dies, however it dies."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("w")
+    except OSError as error:
+        raise UserError(f"{path.parent}: can't write there ({error.strerror})") from error
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

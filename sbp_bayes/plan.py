@@ -1,0 +1,94 @@
+"""From an experiment to its graph of stages: which stage reads which, and what identifies each."""
+
+import dataclasses
+from dataclasses import dataclass
+
+from sbp_bayes import plugins
+from sbp_bayes.arms import ARMS, Arm
+from sbp_bayes.experiment import ExperimentConfig
+from sbp_bayes.graph import Stage
+
+
+@dataclass(frozen=True)
+class SeedPlan:
+    """The stages of one seed by role; ``evaluation`` reads all the others."""
+
+    seed: int
+    corpus: Stage
+    models: dict[str, Stage]
+    pairs: dict[str, Stage]
+    synthetic: dict[str, Stage]
+    evaluation: Stage
+
+    @property
+    def stages(self) -> dict[str, Stage]:
+        """Every stage but the evaluation, by a name fit for a file."""
+        groups = {"model": self.models, "pairs": self.pairs, "synthetic": self.synthetic}
+        return {"corpus": self.corpus} | {f"{g}/{n}": s for g, stages in groups.items() for n, s in stages.items()}
+
+
+def plan_seed(config: ExperimentConfig, seed: int) -> SeedPlan:
+    """The stages of one seed. Only what an arm in ``arms.names`` needs is planned."""
+    plain = dataclasses.asdict
+    arms = {name: ARMS[name] for name in config.arms.names}
+    source = plugins.load("sbp_bayes.sources", config.corpus.source).from_options(config.corpus.options, seed)
+
+    def stage(kind: str, name: str, settings: dict, inputs: dict[str, Stage], cost: float = 0.0) -> Stage:
+        return Stage(kind, f"seed {seed}: {name}", {"seed": seed, **settings}, inputs, cost + 0.01)
+
+    corpus_settings = {
+        "corpus": plain(config.corpus),
+        "tokenizer": plain(config.tokenizer),
+        "identity": source.identity(),
+    }
+    corpus = stage("corpus", "corpus", corpus_settings, {}, 0.02)
+    model = {"model": plain(config.model), "training": plain(config.training)}
+    models: dict[str, Stage] = {}
+    pairs: dict[str, Stage] = {}
+    synthetic: dict[str, Stage] = {}
+    pairings = list(dict.fromkeys(arm.pairing for arm in arms.values() if arm.pairing))
+    if pairings:
+        models["base"] = stage("base", "base model", {**model, "base": plain(config.base)}, {"corpus": corpus}, 0.25)
+        related = {"pairing": plain(config.pairing), "heldout_share": config.synthesizer.heldout_share}
+        embedder = {"base": models["base"]} if config.pairing.uses_base_model else {}
+        pairs["related"] = stage("pairs", "related pairs", related, {"corpus": corpus, **embedder})
+    if "random" in pairings:
+        pairs["random"] = stage("random-pairs", "random pairs", {}, {"pairs": pairs["related"]})
+    for name, arm in arms.items():
+        if arm.is_synthetic:
+            synthetic[name] = _synthesis(config, name, arm, corpus, models, pairs, model, stage)
+        inputs = {"corpus": corpus} | ({"synthetic": synthetic[name]} if arm.is_synthetic else {})
+        share = config.arms.synthetic_share if arm.is_synthetic else 0.0
+        settings = {**model, "documents": arm.documents, "synthetic_share": share}
+        models[f"arm {name}"] = stage("arm", f"arm {name}", settings, inputs, 1.0)
+    if pairings == ["random"]:
+        del pairs["related"]
+    inputs = {"corpus": corpus}
+    inputs |= {f"model {name}": s for name, s in models.items()}
+    inputs |= {f"pairs {name}": s for name, s in pairs.items()}
+    inputs |= {f"synthetic {name}": s for name, s in synthetic.items()}
+    settings = {
+        "experiment": {**plain(config), "name": "", "seeds": []},
+        "evaluators": {n: plugins.version("sbp_bayes.evaluators", n) for n in plugins.names("sbp_bayes.evaluators")},
+    }
+    evaluation = stage("evaluation", "evaluation", settings, inputs, 0.1)
+    return SeedPlan(seed, corpus, models, pairs, synthetic, evaluation)
+
+
+def _synthesis(config, name: str, arm: Arm, corpus: Stage, models, pairs, model: dict, stage) -> Stage:
+    """The stage that writes one arm's synthetic corpus, and before it the one that tunes its synthesizer."""
+    sampling = {
+        "synthesis": dataclasses.asdict(config.synthesis),
+        "training": dataclasses.asdict(config.training),
+        "share": config.arms.synthetic_share,
+    }
+    if arm.plugin:
+        settings = {**sampling, "plugin": arm.plugin, "version": plugins.version("sbp_bayes.synthesizers", arm.plugin)}
+        return stage("plugin-synthesis", f"synthesis {name}", settings, {"corpus": corpus}, 0.05)
+    subject = "synthesizer" if arm.pairing == "related" else f"synthesizer {name}"
+    if subject not in models:
+        settings = {**model, "synthesizer": dataclasses.asdict(config.synthesizer)}
+        inputs = {"corpus": corpus, "base": models["base"], "pairs": pairs[arm.pairing]}
+        models[subject] = stage("synthesizer", subject, settings, inputs, 2 * config.synthesizer.share)
+    inputs = {"corpus": corpus, "synthesizer": models[subject]}
+    return stage("synthesis", f"synthesis {name}", sampling, inputs, 0.2)
