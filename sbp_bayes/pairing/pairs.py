@@ -1,0 +1,177 @@
+"""Pairs (d1, d2) of related documents: candidates by a rule, filters with a reason for each pair, statistics.
+
+The table keeps every candidate, so that a filter can be judged and a threshold redrawn without another search.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sbp_bayes.documents.corpus import Corpus
+from sbp_bayes.documents.tokenizer import Tokenizer
+from sbp_bayes.errors import UserError
+from sbp_bayes.files import atomic_write, read_json, write_json
+from sbp_bayes.pairing.embed import embed_hidden_states, tfidf
+from sbp_bayes.pairing.near_duplicates import share_a_shingle
+from sbp_bayes.pairing.rules import Candidates, same_concept, similar, uniform
+from sbp_bayes.pairing.statistics import concept_codes, pair_statistics
+from sbp_bayes.pairing.terms import Terms, document_terms
+from sbp_bayes.seeds import numpy_generator
+
+if TYPE_CHECKING:
+    import torch
+
+    from sbp_bayes.model.transformer import Transformer
+
+RULES = ("truth", "similarity", "random")
+EMBEDDERS = ("tfidf", "base-model")
+KEPT, BELOW_ALPHA, NEAR_DUPLICATE, OVER_CAP = "kept", "below alpha", "near-duplicate", "over the cap"
+
+
+@dataclass(frozen=True)
+class PairingConfig:
+    """How documents are paired.
+
+    rule: ``truth`` (same concept, from the latents), ``similarity`` (cosine above alpha) or ``random``
+    embedder: of the rule similarity: ``tfidf`` or ``base-model`` (mean final hidden state)
+    alpha: cosine that a pair must exceed; top_k: neighbours looked at for each document
+    shingle: n of the near-duplicate filter in terms, 0 switches it off
+    pairs_per_document: partners kept for each d1, the most similar first (at random where no similarity is known)
+    """
+
+    rule: str = "similarity"
+    embedder: str = "tfidf"
+    alpha: float = 0.3
+    top_k: int = 20
+    shingle: int = 13
+    pairs_per_document: int = 8
+
+    def __post_init__(self) -> None:
+        for key, value, known in (("rule", self.rule, RULES), ("embedder", self.embedder, EMBEDDERS)):
+            if value not in known:
+                raise UserError(f"pairing.{key} = {value!r}: expected one of {', '.join(known)}")
+        if not -1 <= self.alpha <= 1:
+            raise UserError(f"pairing.alpha = {self.alpha}: a cosine, expected -1 to 1")
+        for key, least in (("top_k", 1), ("shingle", 0), ("pairs_per_document", 1)):
+            if getattr(self, key) < least:
+                raise UserError(f"pairing.{key} = {getattr(self, key)}: expected at least {least}")
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """table: d1, d2 (int64 document indices), score (float32, null where the rule has none), kept, reason;
+    statistics: see `sbp_bayes.pairing.statistics.pair_statistics`."""
+
+    table: pa.Table
+    statistics: dict
+
+    @property
+    def kept(self) -> np.ndarray:
+        """The kept pairs: (M, 2) int64."""
+        kept = self.table.filter(self.table["kept"])
+        return np.stack([kept["d1"].to_numpy(), kept["d2"].to_numpy()], axis=1)
+
+
+def make_pairs(
+    corpus: Corpus,
+    config: PairingConfig,
+    seed: int,
+    *,
+    model: "Transformer | None" = None,
+    tokenizer: Tokenizer | None = None,
+    device: "torch.device | str" = "cpu",
+    like: Pairs | None = None,
+) -> Pairs:
+    """Pair the documents of ``corpus`` with one another.
+
+    ``model`` and ``tokenizer`` serve the embedder base-model. ``like`` makes random pairs give each d1 as many
+    partners as it has there; without it each d1 gets ``pairs_per_document``.
+    Only the rule truth reads the latents; every rule's statistics report its precision where there are any.
+    UserError: truth without latents, fewer than two documents, no pair left (with the largest similarity seen).
+    """
+    if len(corpus) < 2:
+        raise UserError(f"{corpus.folder}: pairs take at least two documents")
+    terms = document_terms(corpus) if config.shingle or _by_words(config) else None
+    candidates = _candidates(corpus, config, seed, terms, model, tokenizer, device, like)
+    reasons = _filter(candidates, config, terms)
+    _check_any_left(corpus, config, candidates, reasons)
+    table = pa.table(
+        {
+            "d1": candidates.d1,
+            "d2": candidates.d2,
+            "score": pa.array(candidates.score, mask=np.isnan(candidates.score)),
+            "kept": reasons == KEPT,
+            "reason": pa.array(reasons.tolist(), pa.string()),
+        }
+    )
+    return Pairs(table, {"rule": config.rule, **pair_statistics(table, corpus)})
+
+
+def _by_words(config: PairingConfig) -> bool:
+    return config.rule == "similarity" and config.embedder == "tfidf"
+
+
+def _candidates(corpus, config, seed, terms, model, tokenizer, device, like) -> Candidates:
+    rng = numpy_generator("pairs", config.rule, seed)
+    if config.rule == "truth":
+        concepts = concept_codes(corpus)
+        if concepts is None:
+            raise UserError(f"{corpus.folder}: pairing.rule = 'truth' needs latents with a column concept")
+        return same_concept(concepts, config.pairs_per_document, rng)
+    if config.rule == "random":
+        n = len(corpus)
+        per_document = np.full(n, config.pairs_per_document)
+        return uniform(n, per_document if like is None else np.bincount(like.kept[:, 0], minlength=n), rng)
+    if _by_words(config):
+        return similar(tfidf(terms), config.top_k)
+    if model is None or tokenizer is None:
+        raise UserError("pairing.embedder = 'base-model' takes a trained base model and its tokenizer")
+    return similar(embed_hidden_states(model, corpus, tokenizer, device), config.top_k)
+
+
+def _filter(candidates: Candidates, config: PairingConfig, terms: Terms | None) -> np.ndarray:
+    """The fate of each candidate, (M,) str. A pair without a score passes the threshold."""
+    reasons = np.full(candidates.d1.size, KEPT, dtype=object)
+    if config.shingle:
+        near = share_a_shingle(terms, np.stack([candidates.d1, candidates.d2], axis=1), config.shingle)
+        reasons[near] = NEAR_DUPLICATE
+    reasons[candidates.score <= config.alpha] = BELOW_ALPHA
+    left = np.flatnonzero(reasons == KEPT)
+    d1 = candidates.d1[left]
+    rank = np.arange(left.size) - np.searchsorted(d1, d1)  # place among the pairs of the same d1 that are left
+    if config.rule == "similarity":
+        reasons[left[rank >= config.pairs_per_document]] = OVER_CAP
+    return reasons
+
+
+def _check_any_left(corpus: Corpus, config: PairingConfig, candidates: Candidates, reasons: np.ndarray) -> None:
+    if (reasons == KEPT).any():
+        return
+    if not candidates.d1.size:
+        raise UserError(f"{corpus.folder}: no two documents could be paired by the rule {config.rule}")
+    if (reasons == BELOW_ALPHA).all():
+        largest = float(candidates.score.max())
+        raise UserError(f"pairing.alpha = {config.alpha} leaves no pair: the largest similarity is {largest:.4f}")
+    raise UserError(
+        f"pairing.shingle = {config.shingle} leaves no pair: all {int((reasons == NEAR_DUPLICATE).sum())} pairs "
+        f"above alpha are near-duplicates"
+    )
+
+
+def save_pairs(folder: Path, pairs: Pairs) -> None:
+    """Write pairs.parquet and, last, pairs.json (the statistics)."""
+    atomic_write(folder / "pairs.parquet", lambda path: pq.write_table(pairs.table, path, compression="zstd"))
+    write_json(folder / "pairs.json", pairs.statistics)
+
+
+def load_pairs(folder: Path) -> Pairs:
+    """Read pairs back; UserError when they are missing or corrupt."""
+    statistics = read_json(folder / "pairs.json")
+    try:
+        return Pairs(pq.read_table(folder / "pairs.parquet"), statistics)
+    except (OSError, pa.ArrowException) as error:
+        raise UserError(f"{folder / 'pairs.parquet'}: corrupt ({str(error).splitlines()[0]})") from error

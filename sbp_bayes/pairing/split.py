@@ -1,0 +1,40 @@
+"""Held-out pairs for early stopping: no document of theirs occurs in a training pair."""
+
+import numpy as np
+import scipy.sparse as sparse
+from scipy.sparse.csgraph import connected_components
+
+from sbp_bayes.errors import UserError
+from sbp_bayes.seeds import numpy_generator
+
+
+def split_pairs(pairs: np.ndarray, seed: int, share: float = 1 / 8) -> tuple[np.ndarray, np.ndarray]:
+    """Split kept pairs (M, 2) into training and validation pairs, each (M', 2), by their documents.
+
+    The documents are divided; training pairs have both ends in the larger part, validation pairs both in the smaller,
+    which holds about ``share`` of the paired documents; pairs across are dropped. Documents that the pairs connect
+    stay together where that group is small (at most a quarter of the held-out part), as headwords with two entries do;
+    larger groups, as a world's concepts, are divided document by document. Cost O(M log M).
+    UserError when either part would be empty.
+    """
+    documents, ends = np.unique(pairs, return_inverse=True)
+    ends = ends.reshape(pairs.shape)
+    n = documents.size
+    graph = sparse.coo_matrix((np.ones(len(pairs), dtype=np.int8), (ends[:, 0], ends[:, 1])), shape=(n, n))
+    _, group = connected_components(graph, directed=False)
+    sizes = np.bincount(group)
+    divided = sizes[group] > max(2.0, share * n / 4)
+    group = np.where(divided, sizes.size + np.arange(n), group)
+
+    labels, group = np.unique(group, return_inverse=True)
+    order = numpy_generator("split pairs", seed).permutation(labels.size)
+    filled = np.cumsum(np.bincount(group)[order])
+    held_groups = order[: int(np.searchsorted(filled, share * n)) + 1]
+    held = np.isin(group, held_groups)[ends]
+    train, validation = pairs[~held.any(axis=1)], pairs[held.all(axis=1)]
+    if not len(train) or not len(validation):
+        raise UserError(
+            f"{len(pairs)} pairs of {n} documents are too few to hold out {share:.3g} of the documents for early "
+            f"stopping ({len(train)} training pairs, {len(validation)} validation pairs)"
+        )
+    return train, validation

@@ -1,0 +1,42 @@
+"""Plugins: objects that packages offer to the pipeline under entry-point groups such as ``sbp_bayes.sources``.
+
+A package declares ``[project.entry-points."sbp_bayes.sources"] mine = "my_package:MySource"``; nothing here changes.
+Nothing is imported before it is asked for by name.
+"""
+
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from sbp_bayes.errors import UserError
+
+
+@cache
+def _group(group: str) -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=group)}
+
+
+def names(group: str) -> list[str]:
+    """The names that are offered in ``group``, sorted."""
+    return sorted(_group(group))
+
+
+def load(group: str, name: str) -> Any:
+    """The object behind ``name``; a UserError lists the names that exist, or says which import failed."""
+    points = _group(group)
+    if name not in points:
+        known = ", ".join(names(group)) or "none is installed"
+        raise UserError(f"{name!r} is no plugin of {group} (there are: {known})")
+    point = points[name]
+    try:
+        return point.load()
+    except (ImportError, AttributeError) as error:
+        raise UserError(f"plugin {name!r} of {group} ({point.value}) could not be loaded: {error}") from error
+
+
+def version(group: str, name: str) -> str:
+    """The version of the package that offers ``name``: part of what identifies a stage that the plugin computes."""
+    if name not in _group(group):
+        load(group, name)
+    dist = _group(group)[name].dist
+    return f"{dist.name} {dist.version}" if dist else "unknown"
