@@ -99,8 +99,8 @@ class LabelSwappedSynthesizer(_FromBelief):
 class CopyingSynthesizer:
     """With probability ``rate`` writes d1 out again, else draws from exact Bayes.
 
-    q(d2 | d1) = rate [d2 = d1] + (1 - rate) p*(d2 | d1), so its Bayes gap is at most -log(1 - rate), and just below it where a document
-    is improbable enough not to arise twice. Of several conditioning documents each is copied equally often.
+    q(d2 | d1) = rate [d2 = d1] + (1 - rate) p*(d2 | d1), so its Bayes gap is at most -log(1 - rate), and just below it
+    where a document hardly arises twice. Of several conditioning documents each is copied equally often.
     """
 
     def __init__(self, world: World, rate: float):
@@ -111,19 +111,14 @@ class CopyingSynthesizer:
         fresh = exact.next_token_log_probs(self.world, d2, *given)
         log_fresh = fresh.gather(2, d2[..., None]).squeeze(2).cumsum(1)
         copied = torch.stack([d2 == document for document in given], dim=1).cumprod(2)  # (B, M, L): copy alive after t
-        weights = torch.cat(
-            [np.log1p(-self.rate) + log_fresh[:, None], _log(copied) + np.log(self.rate / len(given))], 1
-        )
-        before = torch.cat([self._start(d2, len(given)), weights[..., :-1]], dim=2)
+        start = torch.tensor([1 - self.rate, *[self.rate / len(given)] * len(given)], dtype=torch.float64).log()
+        after = torch.cat([log_fresh[:, None], _log(copied)], dim=1) + start[:, None]
+        before = torch.cat([start.expand(len(d2), -1)[..., None], after[..., :-1]], dim=2)
         evidence = torch.logsumexp(before, dim=1, keepdim=True)
         before = torch.where(torch.isfinite(evidence), before - evidence, -torch.inf)  # (B, 1 + M, L)
         one_hot = torch.stack([torch.nn.functional.one_hot(d, self.world.V) for d in given], dim=1)  # (B, M, L, V)
         laws = torch.cat([fresh[:, None], _log(one_hot)], dim=1)
         return torch.logsumexp(before[..., None] + laws, dim=1)
-
-    def _start(self, d2: Tensor, given: int) -> Tensor:
-        start = torch.tensor([1 - self.rate] + [self.rate / given] * given, dtype=torch.float64).log()
-        return start.expand(len(d2), -1)[..., None]
 
     def sample(self, generator: torch.Generator, *given: Tensor) -> Tensor:
         fresh = exact.sample_related(self.world, generator, *given)

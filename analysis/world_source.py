@@ -30,7 +30,7 @@ class WorldSource:
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any], seed: int) -> "WorldSource":
-        """From the table [corpus.world]: ``name``, ``preset``, ``seed`` (of the world; by default the experiment's), dials.
+        """From the table [corpus.world]: ``name``, ``preset``, the world's ``seed`` (else the experiment's), dials.
 
         Raises UserError for an unknown world, preset or dial, or a dial out of range.
         """
