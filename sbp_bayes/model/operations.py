@@ -1,0 +1,49 @@
+"""The model's operations in plain PyTorch: the definition of each, and the one place that calls it.
+
+A faster form (a fused kernel) replaces the body here and nowhere else; the model does not know.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
+    """``x / rms(x) * weight`` over the last dimension (Zhang and Sennrich 2019)."""
+    return F.rms_norm(x, weight.shape, weight, eps)
+
+
+def rotary_angles(positions: Tensor, head_dim: int, theta: float) -> tuple[Tensor, Tensor]:
+    """Cosines and sines (..., T, head_dim) of RoPE (Su et al. 2021) at ``positions`` (..., T), in float32.
+
+    The two halves of a head are the real and imaginary parts, as in Hugging Face's Llama and Qwen3.
+    """
+    exponents = torch.arange(0, head_dim, 2, device=positions.device, dtype=torch.float32) / head_dim
+    angles = positions.float().unsqueeze(-1) * theta**-exponents
+    angles = torch.cat((angles, angles), dim=-1)
+    return angles.cos(), angles.sin()
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotate queries or keys (B, H, T, head_dim) by angles that broadcast to them."""
+    first, second = x.chunk(2, dim=-1)
+    return x * cos + torch.cat((-second, first), dim=-1) * sin
+
+
+def attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
+    """Softmax attention with scale 1/sqrt(head_dim); grouped queries where there are fewer key heads.
+
+    query (B, H, T, d), key and value (B, K, S, d), K divides H; mask (B, 1, T, S) boolean: True where a query may look.
+    """
+    grouped = query.shape[1] != key.shape[1]
+    return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=causal, enable_gqa=grouped)
+
+
+def swiglu(gate: Tensor, up: Tensor) -> Tensor:
+    """``silu(gate) * up`` (Shazeer 2020)."""
+    return F.silu(gate) * up
+
+
+def linear_cross_entropy(hidden: Tensor, head: Tensor, targets: Tensor) -> Tensor:
+    """``-log softmax(hidden @ head.T)[targets]`` in nats: hidden (N, D), head (V, D), targets (N,) -> (N,) float32."""
+    return F.cross_entropy(F.linear(hidden, head).float(), targets, reduction="none")

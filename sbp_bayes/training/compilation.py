@@ -1,0 +1,39 @@
+"""When and how the loss is compiled: one compiled function a process, shared by all models of one shape."""
+
+import shutil
+from collections.abc import Callable
+from functools import cache
+
+import torch
+
+from sbp_bayes.training.configuration import TrainingConfig
+from sbp_bayes.training.objective import weighted_loss
+
+# Compiling costs about this many seconds; a step without it takes this much longer (benchmarks/trainer_cpu.py).
+PAYS_FROM_STEPS = 2_000
+SHAPES = 64  # shapes (batch, context, model) that one process may compile
+
+
+def loss_function(config: TrainingConfig, device: torch.device) -> Callable[..., torch.Tensor]:
+    """`weighted_loss`, compiled if the run asks for it or, with "auto", if it is long enough to pay.
+
+    The choice depends on the configuration alone, never on how far a resumed run has come, so that a resumed run
+    computes bit for bit what an undisturbed one does.
+    """
+    wanted = config.compile == "on" or (config.compile == "auto" and config.total_steps >= PAYS_FROM_STEPS)
+    if not wanted or (config.compile == "auto" and device.type == "cpu" and not has_compiler()):
+        return weighted_loss
+    return _compiled()
+
+
+def has_compiler() -> bool:
+    """Whether a C++ compiler is installed, without which there is no compiling for the CPU."""
+    return any(shutil.which(name) for name in ("g++", "clang++", "c++"))
+
+
+@cache
+def _compiled() -> Callable[..., torch.Tensor]:
+    import torch._dynamo.config
+
+    torch._dynamo.config.recompile_limit = SHAPES
+    return torch.compile(weighted_loss, fullgraph=True, dynamic=False)

@@ -1,0 +1,96 @@
+"""How a model is trained, and the learning rate of each step, both plain values."""
+
+import math
+from dataclasses import dataclass
+
+from sbp_bayes.errors import UserError
+
+SCHEDULES = ("cosine", "constant")
+COMPILE = ("auto", "on", "off")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """One training run.
+
+    tokens or steps: the budget, exactly one of them; tokens count row slots (padding included), so that equal budgets
+        are equal work; batch_tokens: slots a step, a whole number of rows of ``context`` slots.
+    warmup: share of the steps over which the learning rate rises; minimum_lr: share of the peak at which cosine ends.
+    weight_decay: on matrices (embedding and head included), never on the gains of norms.
+    clip: largest gradient norm, 0 for none; accumulation: parts that a batch is computed in (less memory, same step).
+    evaluate_every: steps between lines of metrics.jsonl, each with a held-out loss if there is a validation set;
+        0: about twenty lines a run.
+    patience: evaluations without a new best loss after which training stops, 0 for never.
+    checkpoint_seconds: time between checkpoints; checkpoint_every: steps between them, 0 for time alone.
+    compile: torch.compile on, off, or where it pays.
+    """
+
+    tokens: int | None = None
+    steps: int | None = None
+    context: int
+    batch_tokens: int
+    learning_rate: float
+    warmup: float = 0.05
+    schedule: str = "cosine"
+    minimum_lr: float = 0.1
+    weight_decay: float = 0.1
+    betas: tuple[float, float] = (0.9, 0.95)
+    clip: float = 1.0
+    accumulation: int = 1
+    evaluate_every: int = 0
+    patience: int = 0
+    checkpoint_seconds: float = 30.0
+    checkpoint_every: int = 0
+    seed: int = 0
+    compile: str = "auto"
+
+    def __post_init__(self) -> None:
+        if (self.tokens is None) == (self.steps is None):
+            raise UserError("training: expected exactly one of tokens and steps")
+        for name in ("tokens", "steps", "context", "batch_tokens", "accumulation"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UserError(f"training.{name}: expected a positive whole number, got {value}")
+        for name in ("weight_decay", "clip", "evaluate_every", "patience", "checkpoint_every", "checkpoint_seconds"):
+            if not getattr(self, name) >= 0:
+                raise UserError(f"training.{name}: expected zero or more, got {getattr(self, name)}")
+        for name in ("warmup", "minimum_lr"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UserError(f"training.{name}: expected a share between 0 and 1, got {getattr(self, name)}")
+        if not 0 < self.learning_rate < math.inf:
+            raise UserError(f"training.learning_rate: expected a positive number, got {self.learning_rate}")
+        for name, choices in (("schedule", SCHEDULES), ("compile", COMPILE)):
+            if getattr(self, name) not in choices:
+                raise UserError(f"training.{name}: expected one of {', '.join(choices)}, got {getattr(self, name)!r}")
+        if self.batch_rows % self.accumulation:
+            raise UserError(
+                f"training.accumulation: {self.accumulation} parts do not divide the {self.batch_rows} rows of a batch"
+            )
+
+    @property
+    def batch_rows(self) -> int:
+        """Rows a step."""
+        return max(1, self.batch_tokens // self.context)
+
+    @property
+    def total_steps(self) -> int:
+        """Steps the budget pays for, at least one."""
+        if self.steps is not None:
+            return self.steps
+        return max(1, round(self.tokens / (self.batch_rows * self.context)))
+
+    @property
+    def line_every(self) -> int:
+        """Steps between lines of metrics.jsonl."""
+        return self.evaluate_every or max(1, self.total_steps // 20)
+
+    def learning_rate_at(self, step: int) -> float:
+        """The learning rate of step 0, 1, ..., a pure function of the step."""
+        warm = round(self.warmup * self.total_steps)
+        if step < warm:
+            return self.learning_rate * (step + 1) / (warm + 1)
+        if self.schedule == "constant":
+            return self.learning_rate
+        progress = (step - warm) / max(1, self.total_steps - warm)
+        low = self.minimum_lr
+        return self.learning_rate * (low + (1 - low) * 0.5 * (1 + math.cos(math.pi * progress)))
