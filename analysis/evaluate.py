@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import torch
-from sbp_bayes.training.trainer import load_model
 from torch import Tensor
 
 from analysis import measures
@@ -21,6 +20,7 @@ from sbp_bayes.files import read_json, write_json
 from sbp_bayes.pairing.pairs import load_pairs
 from sbp_bayes.results import Result, write_results
 from sbp_bayes.seeds import generator
+from sbp_bayes.training.checkpoint import load_model
 from sbp_bayes.training.objective import evaluate
 from synthetic_worlds import exact
 from synthetic_worlds.world import World
@@ -28,6 +28,7 @@ from synthetic_worlds.world import World
 __all__ = ["evaluate_seed", "summarise_run"]
 
 ARM_PREFIX = "arm "
+RELATED_PAIRS = "related"
 BEST_FILE = "best.safetensors"
 CHECKPOINT_FILES = {measures.FINAL: "final.safetensors", measures.BEST: BEST_FILE}
 
@@ -65,7 +66,7 @@ class Rows:
         n: int,
         null: float | None,
         unit: str,
-        at=None,
+        at: float | None = None,
     ) -> None:
         self.results.append(Result(measure, subject, self.world, self.seed, estimate, se, n, null, unit, at))
 
@@ -83,8 +84,9 @@ class Rows:
 
 
 def _pairing(rows: Rows, context: SeedContext) -> None:
-    for rule, folder in context.pairs.items():
+    for folder in context.pairs.values():
         found = read_json(folder / "pairs.json")
+        rule = found["rule"]
         rows.add(measures.PAIRS, rule, found["kept_pairs"], None, found["documents"], None, "pairs")
         if found["precision"] is not None:
             n, share = found["kept_pairs"], found["precision"]
@@ -145,13 +147,12 @@ def _on_text(rows: Rows, context: SeedContext, tokenizer: Tokenizer) -> list[dic
     for arm, checkpoint, path in _arm_checkpoints(context):
         nats = torch.as_tensor(evaluate(load_model(path), packed).documents)
         rows.add_loss(measures.HELDOUT_LOSS, arm, checkpoint, mean_loss(nats, targets), None)
-    related = [rule for rule in context.pairs if rule != "random"]
-    if not related or measures.SBP not in context.synthetic:
+    if RELATED_PAIRS not in context.pairs or measures.SBP not in context.synthetic:
         return []
     return text_examples(
         Corpus.open(context.corpus["real"], tokenizer),
         Corpus.open(context.synthetic[measures.SBP], tokenizer),
-        load_pairs(context.pairs[related[0]]).kept,
+        load_pairs(context.pairs[RELATED_PAIRS]).kept,
         tokenizer,
         context.config.evaluation.examples,
         context.seed,

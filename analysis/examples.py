@@ -1,8 +1,6 @@
 """Example documents for people to read: what the synthesizer writes beside what exact Bayes writes."""
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,7 +9,6 @@ from torch import Tensor
 from analysis.synthesizers import ExactSynthesizer, Synthesizer
 from sbp_bayes.documents.corpus import Corpus
 from sbp_bayes.documents.tokenizer import Tokenizer
-from sbp_bayes.errors import UserError
 from sbp_bayes.seeds import generator, numpy_generator
 from synthetic_worlds import exact
 from synthetic_worlds.world import World
@@ -26,7 +23,8 @@ def world_examples(
 
     documents: (N, L) unseen by the synthesizer; concepts: their true concepts (N,). Each example holds d1, one draw of
     exact Bayes and one of the synthesizer, a true partner of d1, and posteriors over concepts (C,): of d1, of each
-    draw, and of `DRAWS` draws averaged, which is what can be compared: one draw has a posterior of its own.
+    draw, and of `DRAWS` draws averaged, which is what can be compared: one draw has a posterior of its own. The
+    control is another set of exact draws: as far as it is from the first, so far sampling alone takes anyone.
     """
     concepts = torch.as_tensor(concepts)
     log_posterior = exact.concept_log_posterior(world, documents)
@@ -38,6 +36,7 @@ def world_examples(
     draws = {
         "exact": ExactSynthesizer(world).sample(generator("examples exact", seed), d1),
         "synthesized": synthesizer.sample(generator("examples synthesized", seed), d1),
+        "control": ExactSynthesizer(world).sample(generator("examples control", seed), d1),
     }
     posteriors = {k: exact.concept_log_posterior(world, v).exp().view(count, DRAWS, -1) for k, v in draws.items()}
     examples = []
@@ -89,14 +88,6 @@ def text_examples(
         }
         for d1 in (candidates[i] for i in sorted(picked))
     ]
-
-
-def read_examples(path: Path) -> list[dict]:
-    """Examples of one seed; UserError where the file is missing or broken."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: not readable as examples ({error})") from error
 
 
 def _symbols(document: Tensor) -> str:

@@ -5,15 +5,13 @@ from collections import defaultdict
 from pathlib import Path
 
 from analysis import measures
-from analysis.examples import read_examples
 from analysis.recovery import Interval, gain, mean_interval, recovered_share
 from sbp_bayes.errors import UserError
-from sbp_bayes.files import write_json
 from sbp_bayes.results import Result, read_results, write_results
 
 
 def summarise_run(run: Path) -> None:
-    """Gather ``seeds/<seed>/`` of a run folder into its ``results.json``, ``results.parquet`` and ``examples.json``.
+    """Gather ``seeds/<seed>/`` of a run folder into its ``results.json`` and ``results.parquet``.
 
     The table holds each seed's rows, each seed's gains and recovered shares, and rows over seeds (seed None) with 95 %
     bootstrap intervals. Running it twice changes nothing. UserError without seeds.
@@ -21,9 +19,7 @@ def summarise_run(run: Path) -> None:
     folders = sorted((f for f in (run / "seeds").glob("*") if f.is_dir()), key=lambda folder: int(folder.name))
     if not folders:
         raise UserError(f"{run / 'seeds'}: no seed has been evaluated there")
-    rows = [row for folder in folders for row in read_results(folder)]
-    write_results(run, summarise(rows))
-    write_json(run / "examples.json", [e for folder in folders for e in read_examples(folder / "examples.json")])
+    write_results(run, summarise([row for folder in folders for row in read_results(folder)]))
 
 
 def summarise(rows: list[Result]) -> list[Result]:

@@ -65,6 +65,10 @@ class WorldSource:
             ),
         }
 
+    def identity(self) -> dict:
+        """What the documents are a function of, known without drawing any."""
+        return {"world": self.world.spec(), "documents seed": self.seed}
+
     def describe(self) -> dict:
         """Label, the world's specification (enough for `world_of`) and its information in nats with standard errors."""
         return {"label": self.label, "world": self.world.spec(), "information": self._information}
