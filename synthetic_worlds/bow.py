@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synthetic_worlds.categorical import cumulative, draw, overlap_mixture, zipf_prior
+from synthetic_worlds.categorical import check_distributions, cumulative, draw, overlap_mixture, zipf_prior
 from synthetic_worlds.dials import Dial
 from synthetic_worlds.world import ConceptWorld, Documents
 
@@ -54,6 +54,9 @@ Cost: C * L a document for the posterior, C * L * V for the predictive at every 
     dials: Mapping[str, float] = field(default_factory=dict)
     seed: int | None = None
 
+    def __post_init__(self) -> None:
+        check_distributions(self.name, self.parameters())
+
     @classmethod
     def from_dials(cls, dials: Mapping[str, float], seed: int) -> Self:
         random = np.random.default_rng(seed)
@@ -91,3 +94,14 @@ Cost: C * L a document for the posterior, C * L * V for the predictive at every 
 
     def log_likelihood(self, tokens: Tensor) -> Tensor:
         return torch.nn.functional.embedding_bag(tokens, self.log_words_VC, mode="sum")
+
+    def predict_tokens(self, belief: Tensor, tokens: Tensor) -> Tensor:
+        log_weights = self.beliefs_before_tokens(belief, tokens).transpose(1, 2)
+        result = log_weights.exp() @ self.words
+        # A concept whose weight underflows matters only beside a vanishing probability: those rows go by log space.
+        vanishing = (torch.isfinite(log_weights) & (log_weights < -600)).flatten(1).any(1)
+        lossy = vanishing & (result < 1e-100).flatten(1).any(1)
+        result = result.log_()
+        if lossy.any():
+            result[lossy] = super().predict_tokens(belief[lossy], tokens[lossy])
+        return result

@@ -4,9 +4,10 @@ from importlib.metadata import entry_points
 
 from synthetic_worlds.bow import BagOfWords
 from synthetic_worlds.dials import WorldError, resolve_dials
+from synthetic_worlds.hmm import ConceptHMM
 from synthetic_worlds.world import World
 
-WORLDS: dict[str, type[World]] = {world.name: world for world in (BagOfWords,)}
+WORLDS: dict[str, type[World]] = {world.name: world for world in (BagOfWords, ConceptHMM)}
 PRESETS: dict[str, dict[str, dict[str, float]]] = {
     name: {preset: dict(settings) for preset, settings in world.PRESETS.items()} for name, world in WORLDS.items()
 }

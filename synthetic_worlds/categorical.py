@@ -4,6 +4,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from synthetic_worlds.dials import WorldError
+
 
 def cumulative(probabilities: Tensor) -> Tensor:
     """Cumulative sums (..., n) for `draw`; rows need not sum to one exactly.
@@ -44,3 +46,10 @@ def zipf_prior(concepts: int, exponent: float) -> Tensor:
     """Prior over concepts (C,) proportional to rank ** -exponent; exponent 0 is uniform."""
     weights = torch.arange(1, concepts + 1, dtype=torch.float64) ** -exponent
     return weights / weights.sum()
+
+
+def check_distributions(owner: str, parameters: dict[str, Tensor]) -> None:
+    """Raises WorldError where a parameter is not float64 distributions over its last axis (to 1e-9)."""
+    for name, values in parameters.items():
+        if values.dtype != torch.float64 or not ((values >= 0).all() and ((values.sum(-1) - 1).abs() < 1e-9).all()):
+            raise WorldError(f"world {owner}: {name} {tuple(values.shape)}: expected float64 rows that sum to one")
