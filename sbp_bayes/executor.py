@@ -136,9 +136,8 @@ class Display:
             self.spent += stage.cost
             elapsed = time.monotonic() - self.start
             left = elapsed * (self.cost - self.spent) / self.spent
-            state = (
-                f"{self.finished} of {self.stages} stages, {format_seconds(elapsed)} gone, {format_seconds(left)} left"
-            )
+            times = f"{format_seconds(elapsed)} gone, {format_seconds(left)} left"
+            state = f"{self.finished} of {self.stages} stages, {times}"
             if self.bars is None:
                 print(f"{stage.name}: finished ({state})", file=sys.stderr, flush=True)
             else:

@@ -14,20 +14,13 @@ from typing import Any
 
 from sbp_bayes import plugins
 from sbp_bayes.arms import ARMS
+from sbp_bayes.config_key import key
 from sbp_bayes.errors import UserError
 from sbp_bayes.pairing.config import PairingConfig
 
 
-def key(default: Any, help: str, low: float | None = None, high: float | None = None, among: tuple = ()) -> Any:
-    """A config key: its default, what it means, and which values it takes."""
-    metadata = {"help": help, "low": low, "high": high, "among": among}
-    if isinstance(default, (list, dict)):
-        return field(default_factory=lambda: type(default)(default), metadata=metadata)
-    return field(default=default, metadata=metadata)
-
-
 @dataclass(frozen=True)
-class CorpusConfig:
+class CorpusSettings:
     """Where documents come from: one table [corpus.SOURCE], SOURCE a registered source (world, text, lexicon, ...)."""
 
     real: int = key(2048, "documents in D, the real corpus", 2)
@@ -40,25 +33,25 @@ class CorpusConfig:
 
 
 @dataclass(frozen=True)
-class TokenizerConfig:
+class TokenizerSettings:
     """How text becomes tokens. A world's documents are tokens already and ignore this."""
 
     vocabulary: int = key(2048, "size of the BPE vocabulary trained on D, special tokens not counted", 256)
 
 
 @dataclass(frozen=True)
-class ModelConfig:
+class ModelSettings:
     """The transformer, base model, synthesizers and arms alike."""
 
     size: str = key("0.1M", "a size of sbp_bayes.model.sizes: 0.1M, 1M, 10M, ...")
 
 
 @dataclass(frozen=True)
-class TrainingConfig:
+class TrainingSettings:
     """Training of every arm; every arm gets the same number of steps of the same number of tokens."""
 
     epochs: float = key(20.0, "the token budget of every arm, in passes over D", 0)
-    batch_tokens: int = key(1088, "tokens of a batch, padding counted", 1)
+    batch_tokens: int = key(0, "tokens of a batch, padding counted; 0: the size's own", 0)
     context: int = key(0, "tokens of a row, several documents packed; 0: the longest document", 0)
     learning_rate: float = key(0.0, "peak; 0: the size's own", 0)
     warmup: float = key(0.05, "share of the steps", 0, 1)
@@ -71,19 +64,19 @@ class TrainingConfig:
 
 
 @dataclass(frozen=True)
-class BaseConfig:
+class BaseSettings:
     """The base model: what the synthesizer is tuned from."""
 
     share: float = key(0.25, "its training, as a share of an arm's budget", 0)
 
 
 @dataclass(frozen=True)
-class SynthesizerConfig:
+class SynthesizerSettings:
     """Synthesizer-tuning: loss on d2 only, from the base model, best checkpoint on held-out pairs."""
 
     share: float = key(0.5, "its steps, as a share of an arm's steps", 0)
     context: int = key(0, "tokens of a row; 0: the longest pair", 0)
-    batch_tokens: int = key(2176, "tokens of a batch, padding counted", 1)
+    batch_tokens: int = key(0, "tokens of a batch, padding counted; 0: twice the training's", 0)
     learning_rate: float = key(0.5, "as a multiple of the training's peak", 0)
     weight_decay: float = key(0.3, "AdamW's, on matrices", 0)
     heldout_share: float = key(0.125, "share of D kept out of tuning to stop it early", 0, 0.5)
@@ -92,7 +85,7 @@ class SynthesizerConfig:
 
 
 @dataclass(frozen=True)
-class SynthesisConfig:
+class SynthesisSettings:
     """Sampling the synthetic corpus: every document of D is a seed document equally often."""
 
     per_document: int = key(0, "documents sampled for each d1; 0: as many as are seen once", 0)
@@ -105,7 +98,7 @@ class SynthesisConfig:
 
 
 @dataclass(frozen=True)
-class ArmsConfig:
+class ArmsSettings:
     """What is compared."""
 
     names: list[str] = key(["repetition", "sbp", "random-pairs", "exact", "oracle"], "arms to train")
@@ -113,7 +106,7 @@ class ArmsConfig:
 
 
 @dataclass(frozen=True)
-class EvaluationConfig:
+class EvaluationSettings:
     """What the measures may spend."""
 
     documents: int = key(2048, "documents or pairs that a measure of the synthesizer averages over", 2)
@@ -126,16 +119,16 @@ class ExperimentConfig:
 
     name: str = key("", "the run's folder under runs/; by default the file's name")
     seeds: list[int] = key([0, 1, 2], "each a world (or split), its documents, initialisations and orders")
-    corpus: CorpusConfig = field(default_factory=CorpusConfig)
-    tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
-    model: ModelConfig = field(default_factory=ModelConfig)
-    training: TrainingConfig = field(default_factory=TrainingConfig)
-    base: BaseConfig = field(default_factory=BaseConfig)
+    corpus: CorpusSettings = field(default_factory=CorpusSettings)
+    tokenizer: TokenizerSettings = field(default_factory=TokenizerSettings)
+    model: ModelSettings = field(default_factory=ModelSettings)
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+    base: BaseSettings = field(default_factory=BaseSettings)
     pairing: PairingConfig = field(default_factory=PairingConfig)
-    synthesizer: SynthesizerConfig = field(default_factory=SynthesizerConfig)
-    synthesis: SynthesisConfig = field(default_factory=SynthesisConfig)
-    arms: ArmsConfig = field(default_factory=ArmsConfig)
-    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    synthesizer: SynthesizerSettings = field(default_factory=SynthesizerSettings)
+    synthesis: SynthesisSettings = field(default_factory=SynthesisSettings)
+    arms: ArmsSettings = field(default_factory=ArmsSettings)
+    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
 
 
 @dataclass(frozen=True)
@@ -221,7 +214,7 @@ def _with_source(corpus: dict) -> dict:
         raise UserError("corpus: expected a table")
     if "source" in corpus and "options" in corpus:
         return corpus
-    known = {f.name for f in dataclasses.fields(CorpusConfig)} - {"source", "options"}
+    known = {f.name for f in dataclasses.fields(CorpusSettings)} - {"source", "options"}
     values = {k: v for k, v in corpus.items() if k in known}
     sources = {k: v for k, v in corpus.items() if k not in known and k != "path"}
     if "path" in corpus:

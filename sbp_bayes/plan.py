@@ -32,6 +32,9 @@ def plan_seed(config: ExperimentConfig, seed: int) -> SeedPlan:
     plain = dataclasses.asdict
     arms = {name: ARMS[name] for name in config.arms.names}
     source = plugins.load("sbp_bayes.sources", config.corpus.source).from_options(config.corpus.options, seed)
+    pairing = config.pairing
+    if pairing.rule == "auto":
+        pairing = dataclasses.replace(pairing, rule=source.pairing_rule)
 
     def stage(kind: str, name: str, settings: dict, inputs: dict[str, Stage], cost: float = 0.0) -> Stage:
         return Stage(kind, f"seed {seed}: {name}", {"seed": seed, **settings}, inputs, cost + 0.01)
@@ -49,11 +52,12 @@ def plan_seed(config: ExperimentConfig, seed: int) -> SeedPlan:
     pairings = list(dict.fromkeys(arm.pairing for arm in arms.values() if arm.pairing))
     if pairings:
         models["base"] = stage("base", "base model", {**model, "base": plain(config.base)}, {"corpus": corpus}, 0.25)
-        related = {"pairing": plain(config.pairing), "heldout_share": config.synthesizer.heldout_share}
-        embedder = {"base": models["base"]} if config.pairing.uses_base_model else {}
+        related = {"pairing": plain(pairing)}
+        embedder = {"base": models["base"]} if pairing.uses_base_model else {}
         pairs["related"] = stage("pairs", "related pairs", related, {"corpus": corpus, **embedder})
     if "random" in pairings:
-        pairs["random"] = stage("random-pairs", "random pairs", {}, {"pairs": pairs["related"]})
+        random = {"pairing": plain(dataclasses.replace(pairing, rule="random"))}
+        pairs["random"] = stage("pairs", "random pairs", random, {"corpus": corpus, "like": pairs["related"]})
     for name, arm in arms.items():
         if arm.is_synthetic:
             synthetic[name] = _synthesis(config, name, arm, corpus, models, pairs, model, stage)
@@ -79,7 +83,7 @@ def _synthesis(config, name: str, arm: Arm, corpus: Stage, models, pairs, model:
     """The stage that writes one arm's synthetic corpus, and before it the one that tunes its synthesizer."""
     sampling = {
         "synthesis": dataclasses.asdict(config.synthesis),
-        "training": dataclasses.asdict(config.training),
+        **model,
         "share": config.arms.synthetic_share,
     }
     if arm.plugin:

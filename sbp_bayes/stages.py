@@ -10,17 +10,18 @@ import pyarrow.parquet as pq
 from sbp_bayes import plugins
 from sbp_bayes.documents.corpus import Corpus, write_corpus
 from sbp_bayes.documents.packing import DocumentSequences, Mixture, Packed, PairSequences
-from sbp_bayes.documents.sources import SplitSizes
+from sbp_bayes.documents.sources import SPLITS, SplitSizes
 from sbp_bayes.documents.tokenizer import BpeTokenizer, SymbolTokenizer, Tokenizer, load_tokenizer
 from sbp_bayes.errors import UserError
 from sbp_bayes.experiment import SeedContext, experiment_from
 from sbp_bayes.files import read_json, write_json
 from sbp_bayes.graph import Kind, Stage
 from sbp_bayes.ledger import Entry
-from sbp_bayes.model.sizes import learning_rate, model_config
+from sbp_bayes.model.sizes import model_config, size_named
 from sbp_bayes.model.transformer import Transformer
 from sbp_bayes.pairing.config import PairingConfig
-from sbp_bayes.pairing.pairs import load_pairs, make_pairs, save_pairs, shuffle_partners, split_pairs
+from sbp_bayes.pairing.pairs import load_pairs, make_pairs, save_pairs
+from sbp_bayes.pairing.split import split_pairs
 from sbp_bayes.results import read_results, write_results
 from sbp_bayes.seeds import generator, seed_for
 from sbp_bayes.synthesis.filters import post_filter
@@ -28,7 +29,7 @@ from sbp_bayes.synthesis.sampler import SamplingConfig, sample
 from sbp_bayes.training.checkpoint import load_model
 from sbp_bayes.training.trainer import TrainingConfig, train
 
-SPLITS = ("real", "validation", "heldout", "oracle")
+BEST = "best.safetensors"
 
 
 def build_corpus(stage: Stage, inputs: dict[str, Path], out: Path, device: str) -> list[Entry]:
@@ -58,7 +59,7 @@ class _Data:
     def __init__(self, folder: Path):
         self.folder = folder
         self.tokenizer = load_tokenizer(folder / "tokenizer")
-        self.splits = {name: Corpus.open(folder / name) for name in SPLITS}
+        self.splits = {name: Corpus.open(folder / name, self.tokenizer) for name in SPLITS}
         self.real = self.splits["real"]
         self.longest = int(max(corpus.lengths.max() for corpus in self.splits.values()))
 
@@ -68,21 +69,26 @@ class _Data:
 
 def _budget(settings: dict, data: _Data, share: float) -> tuple[int, int, int]:
     """(context, rows of a batch, steps) of ``share`` of an arm's budget; the same for every arm of a seed."""
-    context = settings["context"] or data.longest + 1
-    rows = max(1, round(settings["batch_tokens"] / context))
+    training = settings["training"]
+    context = training["context"] or data.longest + 1
+    rows = max(1, round((training["batch_tokens"] or size_named(settings["model"]["size"]).batch_tokens) / context))
     real = data.packed(data.real, context, 0)
-    return context, rows, max(1, round(share * settings["epochs"] * len(real) / rows))
+    return context, rows, max(1, round(share * training["epochs"] * len(real) / rows))
 
 
 def _training_config(
-    settings: dict, context: int, rows: int, steps: int, size: str, seed: int, **changes
+    config: dict, context: int, rows: int, steps: int, seed: int, rate: float = 1.0, **changes
 ) -> TrainingConfig:
-    """The trainer's config from an experiment's [training] table, with what a stage sets itself."""
+    """The trainer's config from an experiment's [training] table, with what a stage sets itself.
+
+    rate: the learning rate, as a multiple of the table's, or of the size's own where the table has none.
+    """
+    settings = config["training"]
     values = {
         "steps": steps,
         "batch_tokens": rows * context,
         "context": context,
-        "learning_rate": settings["learning_rate"] or learning_rate(size),
+        "learning_rate": rate * (settings["learning_rate"] or size_named(config["model"]["size"]).learning_rate),
         "warmup": settings["warmup"],
         "schedule": settings["schedule"],
         "weight_decay": settings["weight_decay"],
@@ -116,12 +122,14 @@ def train_arm(stage: Stage, inputs: dict[str, Path], out: Path, device: str) -> 
 def _train_on_documents(
     stage: Stage, inputs: dict[str, Path], out: Path, device: str, budget: float, documents: str, share: float
 ) -> list[Entry]:
-    data, settings, seed = _Data(inputs["corpus"]), stage.config["training"], stage.config["seed"]
-    context, rows, steps = _budget(settings, data, budget)
+    data, seed = _Data(inputs["corpus"]), stage.config["seed"]
+    context, rows, steps = _budget(stage.config, data, budget)
     parts = [(data.packed(data.splits[documents], context, seed_for(seed, "pack", documents)), 1.0 - share)]
     if "synthetic" in inputs:
-        parts.append((data.packed(Corpus.open(inputs["synthetic"]), context, seed_for(seed, "pack synthetic")), share))
-    config = _training_config(settings, context, rows, steps, stage.config["model"]["size"], seed_for(seed, "train"))
+        synthetic = Corpus.open(inputs["synthetic"] / "corpus", data.tokenizer)
+        parts.append((data.packed(synthetic, context, seed_for(seed, "pack synthetic")), share))
+    parts = [(packed, weight) for packed, weight in parts if weight > 0]
+    config = _training_config(stage.config, context, rows, steps, seed_for(seed, "train"))
     return _train(
         stage, data, Mixture(parts, seed_for(seed, "order")), config, _fresh_model(stage, data.tokenizer), out, device
     )
@@ -135,52 +143,50 @@ def _train(stage, data, mixture, config, model, out, device, validation=None) ->
 
 
 def build_pairs(stage: Stage, inputs: dict[str, Path], out: Path, device: str) -> list[Entry]:
-    """Pairs (d1, d2) of D by the experiment's rule, split into pairs to tune on and pairs to stop on."""
-    data, seed = _Data(inputs["corpus"]), stage.config["seed"]
-    config = PairingConfig(**stage.config["pairing"])
+    """Pairs (d1, d2) of D by a rule; random pairs give each d1 as many partners as the related ones do."""
+    data = _Data(inputs["corpus"])
     entries: list[Entry] = []
-    model = load_model(inputs["base"] / "best.safetensors", data.tokenizer.fingerprint) if "base" in inputs else None
-    table, statistics = make_pairs(data.real, data.tokenizer, config, seed_for(seed, "pairs"), model, device)
-    train_pairs, heldout_pairs = split_pairs(
-        table, len(data.real), stage.config["heldout_share"], seed_for(seed, "split pairs")
+    model = None
+    if "base" in inputs:
+        model = load_model(inputs["base"] / BEST, data.tokenizer.fingerprint)
+        tokens = int(data.real.lengths.sum()) + 2 * len(data.real)
+        context = float(data.real.lengths.mean()) / 2
+        flops = forward_flops(model.matrix_parameters, model.config.layers, model.attention_width, tokens, context)
+        entries.append(Entry(stage.name, "embedding", tokens, flops))
+    pairs = make_pairs(
+        data.real,
+        PairingConfig(**stage.config["pairing"]),
+        seed_for(stage.config["seed"], "pairs"),
+        model=model,
+        tokenizer=data.tokenizer,
+        device=device,
+        like=load_pairs(inputs["like"]) if "like" in inputs else None,
     )
-    save_pairs(out, table, train_pairs, heldout_pairs, statistics)
+    save_pairs(out, pairs)
     return entries
-
-
-def shuffle_pairs(stage: Stage, inputs: dict[str, Path], out: Path, device: str) -> list[Entry]:
-    """The control: the related pairs with partners shuffled, so that each document is d1 and d2 as often as there."""
-    pairs = load_pairs(inputs["pairs"])
-    seed = stage.config["seed"]
-    tuning = shuffle_partners(pairs.train, seed_for(seed, "shuffle"))
-    heldout = shuffle_partners(pairs.heldout, seed_for(seed, "shuffle held out"))
-    save_pairs(out, None, tuning, heldout, {"rule": "random", "kept_pairs": len(tuning) + len(heldout)})
-    return []
 
 
 def tune_synthesizer(stage: Stage, inputs: dict[str, Path], out: Path, device: str) -> list[Entry]:
     """The base model tuned on pairs, loss on d2 only, stopped early on held-out pairs."""
     data, settings, seed = _Data(inputs["corpus"]), stage.config["synthesizer"], stage.config["seed"]
-    training = stage.config["training"]
-    pairs = load_pairs(inputs["pairs"])
-    tuning, heldout = (PairSequences(data.real, p, data.tokenizer) for p in (pairs.train, pairs.heldout))
+    split = split_pairs(load_pairs(inputs["pairs"]).kept, seed_for(seed, "split pairs"), settings["heldout_share"])
+    tuning, heldout = (PairSequences(data.real, pairs, data.tokenizer) for pairs in split)
     context = settings["context"] or int(max(tuning.lengths.max(), heldout.lengths.max()))
-    rows = max(1, round(settings["batch_tokens"] / context))
-    steps = max(1, round(settings["share"] * _budget(training, data, 1.0)[2]))
-    size = stage.config["model"]["size"]
+    arm_context, arm_rows, arm_steps = _budget(stage.config, data, 1.0)
+    rows = max(1, round((settings["batch_tokens"] or 2 * arm_rows * arm_context) / context))
+    steps = max(1, round(settings["share"] * arm_steps))
     config = _training_config(
-        training,
+        stage.config,
         context,
         rows,
         steps,
-        size,
         seed_for(seed, "tune"),
-        learning_rate=settings["learning_rate"] * (training["learning_rate"] or learning_rate(size)),
+        rate=settings["learning_rate"],
         weight_decay=settings["weight_decay"],
         evaluate_every=max(1, round(steps / settings["evaluations"])),
         patience=settings["patience"],
     )
-    model = load_model(inputs["base"] / "best.safetensors", data.tokenizer.fingerprint)
+    model = load_model(inputs["base"] / BEST, data.tokenizer.fingerprint)
     mixture = Mixture([(Packed(tuning, context, seed_for(seed, "pack pairs")), 1.0)], seed_for(seed, "order of pairs"))
     return _train(stage, data, mixture, config, model, out, device, Packed(heldout, context, 0))
 
@@ -190,7 +196,7 @@ def _per_document(stage: Stage, data: _Data) -> int:
     settings = stage.config
     if settings["synthesis"]["per_document"]:
         return settings["synthesis"]["per_document"]
-    context, rows, steps = _budget(settings["training"], data, 1.0)
+    context, rows, steps = _budget(settings, data, 1.0)
     rows_per_pass = len(data.packed(data.real, context, 0))
     return max(1, math.ceil(settings["share"] * steps * rows / rows_per_pass))
 
@@ -199,7 +205,7 @@ def synthesize(stage: Stage, inputs: dict[str, Path], out: Path, device: str) ->
     """Sample d2 for every d1 of D, drop what the post-filter rejects, keep the reasons."""
     data, settings, seed = _Data(inputs["corpus"]), stage.config["synthesis"], stage.config["seed"]
     tokenizer = data.tokenizer
-    model = load_model(inputs["synthesizer"] / "best.safetensors", tokenizer.fingerprint)
+    model = load_model(inputs["synthesizer"] / BEST, tokenizer.fingerprint)
     seed_documents = np.tile(np.arange(len(data.real)), _per_document(stage, data))
     prompts = [np.concatenate(([tokenizer.bos], data.real.document(i), [tokenizer.sep])) for i in seed_documents]
     lengths = data.real.lengths
@@ -257,7 +263,7 @@ def _write_synthetic(out: Path, tokenizer: Tokenizer, documents, seed_documents,
         return pa.table(columns)
 
     rejected = np.flatnonzero(~kept)
-    write_corpus(out, [table(np.flatnonzero(kept))], tokenizer, None)
+    write_corpus(out / "corpus", [table(np.flatnonzero(kept))], tokenizer, None)
     reasons_column = pa.array([reasons[i] for i in rejected], pa.string())
     pq.write_table(table(rejected).append_column("reason", reasons_column), out / "rejected.parquet")
 
@@ -281,7 +287,7 @@ def evaluate(stage: Stage, inputs: dict[str, Path], out: Path, device: str) -> l
             tokenizer=corpus / "tokenizer",
             models=roles["model"],
             pairs=roles["pairs"],
-            synthetic=roles["synthetic"],
+            synthetic={name: folder / "corpus" for name, folder in roles["synthetic"].items()},
         )
         context.out.mkdir(exist_ok=True)
         plugins.load("sbp_bayes.evaluators", name)(context)
@@ -297,7 +303,6 @@ KINDS: dict[str, Kind] = {
     "corpus": Kind(build_corpus),
     "base": Kind(train_base, resumable=True),
     "pairs": Kind(build_pairs),
-    "random-pairs": Kind(shuffle_pairs),
     "synthesizer": Kind(tune_synthesizer, resumable=True),
     "synthesis": Kind(synthesize),
     "plugin-synthesis": Kind(synthesize_by_plugin),

@@ -1,0 +1,60 @@
+import json
+import math
+
+import pytest
+
+from sbp_bayes.errors import UserError
+from sbp_bayes.files import atomic_write, content_hash, read_json, write_json
+from sbp_bayes.results import Result, read_results, write_results
+from sbp_bayes.seeds import generator, seed_for
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path):
+    path = tmp_path / "value.json"
+    write_json(path, {"a": 1})
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(path, {"a": math.nan})
+
+    def half(temporary):
+        temporary.write_text("half")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(UserError, match="No space left"):
+        atomic_write(path, half)
+    assert json.loads(path.read_text()) == {"a": 1}
+    assert [p.name for p in tmp_path.iterdir()] == ["value.json"]
+
+
+def test_hash_ignores_the_order_of_keys_only():
+    assert content_hash({"a": 1, "b": [1, 2]}) == content_hash({"b": [1, 2], "a": 1})
+    assert content_hash([1, 2]) != content_hash([2, 1])
+    assert content_hash({"a": 1}) != content_hash({"a": 1.5})
+
+
+def test_broken_json_is_named(tmp_path):
+    (tmp_path / "x.json").write_text("{")
+    with pytest.raises(UserError, match=r"x\.json"):
+        read_json(tmp_path / "x.json")
+    with pytest.raises(UserError, match="not found"):
+        read_json(tmp_path / "y.json")
+
+
+def test_results_come_back_and_infinity_becomes_a_gap(tmp_path):
+    rows = [
+        Result("bayes_gap", "prior", "bow", 0, 1.5, 0.1, 10, 0.0, "nats/document"),
+        Result("bayes_gap", "map", "bow", None, math.inf, None, 10, 0.0, "nats/document", at=3.0),
+    ]
+    write_results(tmp_path, rows)
+    first, second = read_results(tmp_path)
+    assert first == rows[0]
+    assert math.isnan(second.estimate)
+    assert (tmp_path / "results.parquet").exists()
+    (tmp_path / "results.json").write_text('[{"measure": "x"}]')
+    with pytest.raises(UserError, match="not a results table"):
+        read_results(tmp_path)
+
+
+def test_seeds_depend_on_the_whole_path():
+    assert seed_for("a", 1) == seed_for("a", 1)
+    assert len({seed_for("a", 1), seed_for("a", "1"), seed_for("a1"), seed_for(1, "a")}) == 4
+    assert generator("x").initial_seed() == seed_for("x")
