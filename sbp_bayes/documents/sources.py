@@ -53,6 +53,9 @@ class Source(Protocol):
     def splits(self, sizes: SplitSizes) -> dict[str, SplitTables]:
         """The four splits; UserError where there are too few documents."""
 
+    def identity(self) -> dict:
+        """Plain JSON that differs whenever the documents could: a stage's identity rests on it. Reads no document."""
+
     def describe(self) -> dict:
         """Plain JSON for the provenance; ``label`` names the source in tables and figures."""
 

@@ -113,21 +113,21 @@ class BpeTokenizer(Tokenizer):
         self.fingerprint = hashlib.sha256(rules.encode()).hexdigest()[:16]
 
     @classmethod
-    def train(cls, texts: Iterable[str], vocabulary_size: int) -> "BpeTokenizer":
-        """A byte-level BPE of at most ``vocabulary_size`` ids, the 3 specials among them.
+    def train(cls, texts: Iterable[str], symbols: int) -> "BpeTokenizer":
+        """A byte-level BPE of at most ``symbols`` ids, specials not counted.
 
-        Deterministic in the texts; a small corpus may support fewer merges. UserError below 256 + 3 ids.
+        Deterministic in the texts; a small corpus may support fewer merges. UserError below 256, one id a byte.
         """
         from tokenizers import Tokenizer as Rules
         from tokenizers import decoders, models, pre_tokenizers, trainers
 
-        if vocabulary_size < 256 + SPECIALS:
-            raise UserError(f"a byte-level tokenizer needs at least {256 + SPECIALS} ids, not {vocabulary_size}")
+        if symbols < 256:
+            raise UserError(f"a byte-level tokenizer needs at least 256 symbols, not {symbols}")
         rules = Rules(models.BPE())
         rules.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         rules.decoder = decoders.ByteLevel()
         trainer = trainers.BpeTrainer(
-            vocab_size=vocabulary_size - SPECIALS,
+            vocab_size=symbols,
             initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
             special_tokens=[],
             show_progress=False,

@@ -15,6 +15,7 @@ from sbp_bayes.documents.corpus import Corpus
 from sbp_bayes.documents.tokenizer import Tokenizer
 from sbp_bayes.errors import UserError
 from sbp_bayes.files import atomic_write, read_json, write_json
+from sbp_bayes.pairing.config import PairingConfig
 from sbp_bayes.pairing.embed import embed_hidden_states, tfidf
 from sbp_bayes.pairing.near_duplicates import share_a_shingle
 from sbp_bayes.pairing.rules import Candidates, same_concept, similar, uniform
@@ -27,38 +28,7 @@ if TYPE_CHECKING:
 
     from sbp_bayes.model.transformer import Transformer
 
-RULES = ("truth", "similarity", "random")
-EMBEDDERS = ("tfidf", "base-model")
 KEPT, BELOW_ALPHA, NEAR_DUPLICATE, OVER_CAP = "kept", "below alpha", "near-duplicate", "over the cap"
-
-
-@dataclass(frozen=True)
-class PairingConfig:
-    """How documents are paired.
-
-    rule: ``truth`` (same concept, from the latents), ``similarity`` (cosine above alpha) or ``random``
-    embedder: of the rule similarity: ``tfidf`` or ``base-model`` (mean final hidden state)
-    alpha: cosine that a pair must exceed; top_k: neighbours looked at for each document
-    shingle: n of the near-duplicate filter in terms, 0 switches it off
-    pairs_per_document: partners kept for each d1, the most similar first (at random where no similarity is known)
-    """
-
-    rule: str = "similarity"
-    embedder: str = "tfidf"
-    alpha: float = 0.3
-    top_k: int = 20
-    shingle: int = 13
-    pairs_per_document: int = 8
-
-    def __post_init__(self) -> None:
-        for key, value, known in (("rule", self.rule, RULES), ("embedder", self.embedder, EMBEDDERS)):
-            if value not in known:
-                raise UserError(f"pairing.{key} = {value!r}: expected one of {', '.join(known)}")
-        if not -1 <= self.alpha <= 1:
-            raise UserError(f"pairing.alpha = {self.alpha}: a cosine, expected -1 to 1")
-        for key, least in (("top_k", 1), ("shingle", 0), ("pairs_per_document", 1)):
-            if getattr(self, key) < least:
-                raise UserError(f"pairing.{key} = {getattr(self, key)}: expected at least {least}")
 
 
 @dataclass(frozen=True)

