@@ -1,0 +1,64 @@
+"""Names of measures and subjects as they stand in results files, and how a figure calls them.
+
+A copy of `analysis.measures`, because figures import nothing but files; a test holds the two together.
+"""
+
+BAYES_GAP = "bayes_gap"
+BAYES_GAP_PER_TOKEN = "bayes_gap_per_token"
+BAYES_GAP_FRACTION = "bayes_gap_fraction"
+BAYES_GAP_AT_POSITION = "bayes_gap_at_position"
+CONCEPT_ENTROPY = "information H(c|d1)"
+CONCEPT_INFORMATION = "information I(c;d1)"
+PAIR_INFORMATION = "information I(d1;d2)"
+LOG_CONCEPTS = "information log C"
+EXACT_VALIDATION_LOSS = "exact_validation_loss"
+EXCESS_LOSS = "excess_loss"
+HELDOUT_LOSS = "heldout_loss"
+GAIN = "gain"
+RECOVERED = "recovered"
+PAIRS = "pairs"
+PAIRING_PRECISION = "pairing_precision"
+FINAL, BEST = "final", "best"
+
+WORLD = "world"
+EXACT = "exact"
+PRIOR = "prior"
+MAP = "MAP"
+SYNTHESIZER = "synthesizer"
+RANDOM_PAIRS_SYNTHESIZER = "synthesizer random-pairs"
+REPETITION, SBP, RANDOM_PAIRS, ORACLE = "repetition", "sbp", "random-pairs", "oracle"
+SBP_MINUS_RANDOM_PAIRS = "sbp - random-pairs"
+
+ARM_LABELS = {
+    REPETITION: "repetition",
+    SBP: "SBP",
+    RANDOM_PAIRS: "SBP, random pairs",
+    EXACT: "exact-Bayes synthesis",
+    ORACLE: "oracle",
+    SBP_MINUS_RANDOM_PAIRS: "SBP less random pairs",
+}
+SYNTHESIZER_LABELS = {
+    SYNTHESIZER: "synthesizer",
+    RANDOM_PAIRS_SYNTHESIZER: "synthesizer, random pairs",
+    EXACT: "exact Bayes",
+    PRIOR: "prior (ignores d1)",
+    MAP: "MAP (one concept)",
+    "exact T=0.7": "exact at temperature 0.7",
+    "exact T=1.3": "exact at temperature 1.3",
+    "label-swapped": "concepts swapped",
+}
+
+
+def arm_label(arm: str) -> str:
+    """How figures and tables call an arm."""
+    return ARM_LABELS.get(arm, arm)
+
+
+def synthesizer_label(synthesizer: str) -> str:
+    """How figures and tables call a synthesizer."""
+    return SYNTHESIZER_LABELS.get(synthesizer, synthesizer)
+
+
+def at_checkpoint(measure: str, checkpoint: str) -> str:
+    """``excess_loss`` at ``best`` is the measure ``excess_loss best``."""
+    return f"{measure} {checkpoint}"

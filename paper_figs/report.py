@@ -1,0 +1,116 @@
+"""report.html: one file that shows a run, figures first (entry point group ``sbp_bayes.reporters``)."""
+
+import json
+import os
+import tempfile
+from html import escape
+from pathlib import Path
+
+from paper_figs import (
+    concept_posterior,
+    gap_by_position,
+    page,
+    pairing_precision,
+    recovered_share,
+    style,
+    training_dynamics,
+)
+from paper_figs import tables as t
+from paper_figs.run_files import Results, read_examples, read_experiment, read_provenance, read_results
+from paper_figs.wording import count
+
+FIGURES = {
+    "training-dynamics": training_dynamics,
+    "recovered-share": recovered_share,
+    "gap-by-position": gap_by_position,
+    "concept-posterior": concept_posterior,
+    "pairing-precision": pairing_precision,
+}
+EXAMPLE_COLUMNS = (
+    ("d1", "d1"),
+    ("exact d2", "exact"),
+    ("synthesized d2", "synthesized"),
+    ("a true partner", "partner"),
+)
+
+
+def write_report(run: Path) -> None:
+    """Draw the figures of a run into ``figures/`` (SVG and PNG), write ``report.html``, and print the headline table.
+
+    Reads results.json, metrics/, examples.json, experiment.json and provenance.json of the run folder, nothing else.
+    """
+    file = run / "report.html"
+    results = read_results(run)
+    body = [*_head(run, results), *draw_figures(run), *_tables(run, results), *_examples(run), *_origin(run)]
+    handle, name = tempfile.mkstemp(dir=run, prefix=".report.")
+    with os.fdopen(handle, "w", encoding="utf-8") as temporary:
+        temporary.write(page.page(f"{run.name}: {results.label}", body))
+    os.chmod(name, 0o644)
+    os.replace(name, file)
+    print(t.headline(run))
+    print(f"\nreport: {file}")
+
+
+def draw_figures(run: Path) -> list[str]:
+    """Draw and save every figure the run has the files for; each as HTML with its sentence."""
+    drawn = []
+    for name, module in FIGURES.items():
+        figure = module.draw(run)
+        if figure is not None:
+            svg = style.save(figure, run / "figures", name)
+            drawn.append(page.inline_figure(svg, module.caption(run)))
+    return drawn
+
+
+def _head(run: Path, results: Results) -> list[str]:
+    n = count(len(results.seeds), "seed")
+    head = [f"<h1>{escape(run.name)}</h1>", f'<p class="muted">{escape(results.label)}, {n}</p>']
+    head += [f'<p class="warning">{escape(sentence)}</p>' for sentence in recovered_share.adverse_seeds(results)]
+    return head
+
+
+def _tables(run: Path, results: Results) -> list[str]:
+    unit = "Nats a token; mean over seeds with 95 % bootstrap intervals."
+    sections = [
+        ("Arms", t.arms_table(results), f"{unit} Recovered: share of the oracle's gain over repetition."),
+        ("Gain over repetition at the end of the budget", t.gains_table(results), "Nats a token below repetition."),
+        ("Bayes gap", t.synthesizers_table(results), "KL from the exact predictive p(d2|d1); 0 is exact Bayes."),
+        ("The world", t.world_table(results), "What one document tells of its concept and of a related document."),
+        ("Pairs", t.pairs_table(results), "Precision: pairs whose documents share their concept or headword."),
+    ]
+    body = []
+    for title, shown, note in sections:
+        if shown.rows:
+            table = page.table(shown.header, shown.rows, shown.words)
+            body += [f"<h2>{escape(title)}</h2>", f'<p class="muted">{escape(note)}</p>', table]
+    ledger = t.ledger_table(read_provenance(run))
+    if ledger.rows:
+        total = f"all stages: {ledger.rows[-1][2]} tokens, {ledger.rows[-1][3]} FLOPs"
+        body += ["<h2>Ledger</h2>", page.folded(total, page.table(ledger.header, ledger.rows, ledger.words))]
+    return body
+
+
+def _examples(run: Path) -> list[str]:
+    examples = read_examples(run)
+    if not examples:
+        return []
+    body = ["<h2>Example documents</h2>"]
+    for example in examples[:12]:
+        posterior = example["posterior"]
+        about = f"seed {example['seed']}"
+        if posterior:
+            about += f", concept {posterior['concept']}, H(c|d1) = {posterior['entropy']:.2f} nats"
+        columns = [(title, example[key]) for title, key in EXAMPLE_COLUMNS if example[key] is not None]
+        body += [f'<p class="muted">{escape(about)}</p>', page.examples(columns)]
+    return body
+
+
+def _origin(run: Path) -> list[str]:
+    """Configuration and provenance as they were written; the ledger has its own table."""
+    provenance = {key: value for key, value in read_provenance(run).items() if key not in ("ledger", "stages")}
+    body = []
+    for title, value in (("Configuration", read_experiment(run)), ("Provenance", provenance)):
+        if value:
+            text = escape(json.dumps(value, indent=1, ensure_ascii=False))
+            body += [f"<h2>{title}</h2>", page.folded("show", f"<pre>{text}</pre>")]
+    return body

@@ -1,0 +1,90 @@
+"""A finished run as its files tell it: results, training metrics, examples, configuration and provenance."""
+
+import csv
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+PUBLISHED = Path(__file__).parent / "published"
+
+
+@dataclass(frozen=True)
+class Results:
+    """Rows of results.json, each a dict with the keys of the table; an estimate of None is infinite or undefined."""
+
+    rows: list[dict]
+
+    @cached_property
+    def seeds(self) -> list[int]:
+        """The seeds that have rows, ascending."""
+        return sorted({row["seed"] for row in self.rows if row["seed"] is not None})
+
+    @cached_property
+    def label(self) -> str:
+        """The world's or corpus's name."""
+        return ", ".join(dict.fromkeys(row["world"] for row in self.rows))
+
+    def of(self, measure: str, subject: str | None = None) -> list[dict]:
+        """Rows of a measure, of one subject or of all, in file order."""
+        return [r for r in self.rows if r["measure"] == measure and subject in (None, r["subject"])]
+
+    def subjects(self, measure: str) -> list[str]:
+        """Subjects of a measure in order of appearance."""
+        return list(dict.fromkeys(row["subject"] for row in self.of(measure)))
+
+    def over_seeds(self, measure: str, subject: str) -> dict | None:
+        """The row over seeds; None where there is none or its estimate is undefined."""
+        return next((r for r in self.of(measure, subject) if r["seed"] is None and r["estimate"] is not None), None)
+
+    def by_seed(self, measure: str, subject: str) -> dict[int, dict]:
+        """seed -> row, where the estimate is defined."""
+        found = [r for r in self.of(measure, subject) if r["seed"] is not None and r["estimate"] is not None]
+        return {row["seed"]: row for row in sorted(found, key=lambda row: row["seed"])}
+
+    @property
+    def is_world(self) -> bool:
+        """Whether exact Bayes is known."""
+        return any(row["measure"].startswith("information ") for row in self.rows)
+
+
+def read_results(run: Path) -> Results:
+    """The run's results.json. Raises FileNotFoundError where there is none."""
+    return Results(_json(run / "results.json"))
+
+
+def read_metrics(run: Path) -> dict[str, dict[int, list[dict]]]:
+    """subject -> seed -> lines of ``metrics/<seed>/<subject>.jsonl``; arms without their prefix."""
+    found: dict[str, dict[int, list[dict]]] = {}
+    for file in sorted((run / "metrics").glob("*/*.jsonl")):
+        lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+        found.setdefault(file.stem.removeprefix("arm "), {})[int(file.parent.name)] = lines
+    return found
+
+
+def read_examples(run: Path) -> list[dict]:
+    """The example documents, [] where a run has none."""
+    return _json(run / "examples.json", [])
+
+
+def read_experiment(run: Path) -> dict:
+    """The resolved configuration, {} where it is missing."""
+    return _json(run / "experiment.json", {})
+
+
+def read_provenance(run: Path) -> dict:
+    """Versions, machine, sources and ledger, {} where they are missing."""
+    return _json(run / "provenance.json", {})
+
+
+def read_published(name: str) -> list[dict[str, str]]:
+    """A table of published numbers, each with its certainty mark and source."""
+    with (PUBLISHED / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _json(path: Path, default: Any = None) -> Any:
+    if default is not None and not path.exists():
+        return default
+    return json.loads(path.read_text(encoding="utf-8"))
