@@ -105,3 +105,10 @@ Cost: C * L a document for the posterior, C * L * V for the predictive at every 
         if lossy.any():
             result[lossy] = super().predict_tokens(belief[lossy], tokens[lossy])
         return result
+
+    def pyro_document(self, name: str, concept: Tensor, tokens: Tensor | None) -> None:
+        import pyro
+        import pyro.distributions as dist
+
+        words = self.words[concept].unsqueeze(-2)
+        pyro.sample(name, dist.Categorical(words).expand((*concept.shape, self.L)).to_event(1), obs=tokens)

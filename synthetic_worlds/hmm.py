@@ -132,3 +132,15 @@ Cost: L * C * S^2 a document for the posterior, L * C * S * V more for the predi
         if lossy.any():
             result[lossy] = super().predict_tokens(belief[lossy], tokens[lossy])
         return result
+
+    def pyro_document(self, name: str, concept: Tensor, tokens: Tensor | None) -> None:
+        import pyro
+        import pyro.distributions as dist
+        from pyro.ops.indexing import Vindex
+
+        state = None
+        for t in pyro.markov(range(self.L)):
+            row = Vindex(self.initial)[concept] if state is None else Vindex(self.transition)[concept, state]
+            state = pyro.sample(f"{name}_state{t}", dist.Categorical(row), infer={"enumerate": "parallel"})
+            words = dist.Categorical(Vindex(self.emission)[concept, state])
+            pyro.sample(f"{name}_token{t}", words, obs=None if tokens is None else tokens[:, t])

@@ -161,6 +161,13 @@ class ConceptWorld(World):
     def next_token_log_likelihood(self, tokens: Tensor) -> Tensor:
         """(B, C, L', V) log p(x_t = v | x_<t, c) for t = 0 .. L'-1; may be an expanded view."""
 
+    @abstractmethod
+    def pyro_document(self, name: str, concept: Tensor, tokens: Tensor | None) -> None:
+        """Pyro sample sites of one document a row, inside the plate of rows: observed where ``tokens`` is given.
+
+        ``concept`` is (B,), or (C, 1) where Pyro enumerates it.
+        """
+
     @property
     def C(self) -> int:
         """Number of concepts."""
