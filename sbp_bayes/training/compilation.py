@@ -1,5 +1,6 @@
 """When and how the loss is compiled: one compiled function a process, shared by all models of one shape."""
 
+import math
 import shutil
 from collections.abc import Callable
 from functools import cache
@@ -9,8 +10,9 @@ import torch
 from sbp_bayes.training.configuration import TrainingConfig
 from sbp_bayes.training.objective import weighted_loss
 
-# Compiling costs about this many seconds; a step without it takes this much longer (benchmarks/trainer_cpu.py).
-PAYS_FROM_STEPS = 2_000
+# Steps from which compiling pays. On a CPU, one thread, it takes 13 to 17 seconds (2 to 3 with a full cache) and saves a
+# tenth of a step, because matrix products dominate even at 0.1M parameters (benchmarks/trainer_cpu.py).
+PAYS_FROM_STEPS = {"cpu": 10_000, "cuda": 500}
 SHAPES = 64  # shapes (batch, context, model) that one process may compile
 
 
@@ -20,10 +22,9 @@ def loss_function(config: TrainingConfig, device: torch.device) -> Callable[...,
     The choice depends on the configuration alone, never on how far a resumed run has come, so that a resumed run
     computes bit for bit what an undisturbed one does.
     """
-    wanted = config.compile == "on" or (config.compile == "auto" and config.total_steps >= PAYS_FROM_STEPS)
-    if not wanted or (config.compile == "auto" and device.type == "cpu" and not has_compiler()):
-        return weighted_loss
-    return _compiled()
+    pays = config.total_steps >= PAYS_FROM_STEPS.get(device.type, math.inf) and (device.type != "cpu" or has_compiler())
+    wanted = config.compile == "on" or (config.compile == "auto" and pays)
+    return _compiled() if wanted else weighted_loss
 
 
 def has_compiler() -> bool:

@@ -1,4 +1,4 @@
-"""The one trainer. Killed at any moment and started again, it ends with the same bits as an undisturbed run (on a CPU)."""
+"""The one trainer. Killed at any moment and started again, it ends on a CPU with the bits of an undisturbed run."""
 
 import dataclasses
 import json
@@ -28,10 +28,10 @@ from sbp_bayes.training.optimiser import adamw
 class Trained:
     """What a finished run reports (trained.json); the same for two runs of one seed.
 
-    steps: taken; stopped_early; final_loss: training nats per counted target since the last line; final_validation_loss;
-    best_step, best_loss: the best held-out loss, None without a validation set; tokens: targets that went through the
-    model, padding left out; slots: padding counted too; flops: of training, evaluations left out; epochs: how often
-    each source was read; parameters: trained numbers.
+    identity: names what the result depends on; steps: taken; final_loss: training nats per counted target since the
+    line before the last; final_validation_loss, best_loss: held-out, None without a validation set; tokens: targets
+    that went through the model, padding left out; slots: padding counted too; flops: of training, evaluations left
+    out; epochs: how often each source was read; parameters: trained numbers.
     """
 
     identity: str

@@ -1,0 +1,236 @@
+"""Sampling documents after prompts: batched, with a key-value cache, exact log-probabilities alongside."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sbp_bayes.errors import UserError
+from sbp_bayes.ledger import forward_flops
+from sbp_bayes.model.cache import KeyValueCache
+from sbp_bayes.model.transformer import Transformer
+from sbp_bayes.progress import Progress
+
+if TYPE_CHECKING:
+    from sbp_bayes.documents.tokenizer import Tokenizer
+
+WINDOW = 4096  # prompts that share one draw of random numbers and are sorted by length together
+SHRINK_AT = 0.75  # finished rows leave a batch once fewer than this share are still being written
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplingConfig:
+    """How documents are drawn.
+
+    temperature: 0 takes the most likely token; top_p: keep the smallest set of tokens with this much probability.
+    min_tokens, max_tokens: length of a document without specials; where they are equal the length is given, and the end
+    is neither drawn before nor missed after; otherwise a document that does not end after max_tokens is unfinished.
+    batch_size: documents written at a time; it does not change which random number decides which token.
+    """
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    min_tokens: int = 1
+    max_tokens: int
+    batch_size: int = 1024
+
+    def __post_init__(self) -> None:
+        if not self.temperature >= 0:
+            raise UserError(f"sampling.temperature: expected zero or more, got {self.temperature}")
+        if not 0 < self.top_p <= 1:
+            raise UserError(f"sampling.top_p: expected a share above 0 and up to 1, got {self.top_p}")
+        if not 0 <= self.min_tokens <= self.max_tokens or self.max_tokens < 1:
+            raise UserError(
+                "sampling: expected 0 <= min_tokens <= max_tokens and max_tokens >= 1, "
+                f"got {self.min_tokens} and {self.max_tokens}"
+            )
+        if self.batch_size < 1:
+            raise UserError(f"sampling.batch_size: expected a positive whole number, got {self.batch_size}")
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Documents in the order of their prompts.
+
+    tokens: int64 arrays without specials; log_probs: float64 arrays, log p (nats) of each token and of the eos where one
+    was written, under the model itself (no temperature, no truncation); finished (N,) bool; prefill_tokens,
+    decoding_tokens: tokens that went through the model; prefill_flops, decoding_flops.
+    """
+
+    tokens: list[np.ndarray]
+    log_probs: list[np.ndarray]
+    finished: np.ndarray
+    prefill_tokens: int
+    decoding_tokens: int
+    prefill_flops: float
+    decoding_flops: float
+
+
+@torch.no_grad()
+def sample(
+    model: Transformer,
+    prompts: Sequence[np.ndarray],
+    config: SamplingConfig,
+    tokenizer: "Tokenizer",
+    generator: torch.Generator,
+    name: str = "sample",
+) -> Samples:
+    """Write one document after each prompt (token ids with their specials, e.g. ``[bos] d1 [sep]``).
+
+    bos and sep are never drawn. Random numbers belong to (prompt, position), drawn from ``generator`` in input order:
+    the batch size changes results by no more than rounding, and equal arguments give equal results.
+    Raises UserError for an empty prompt.
+    """
+    if any(len(prompt) == 0 for prompt in prompts):
+        raise UserError(f"{name}: a prompt is empty, expected at least one token")
+    tokens: list[np.ndarray] = [np.empty(0, dtype=np.int64)] * len(prompts)
+    log_probs: list[np.ndarray] = [np.empty(0)] * len(prompts)
+    finished = np.zeros(len(prompts), dtype=bool)
+    lengths = np.array([len(prompt) for prompt in prompts], dtype=np.int64)
+    with Progress(name, len(prompts), "documents") as progress:
+        for first in range(0, len(prompts), WINDOW):
+            window = np.arange(first, min(first + WINDOW, len(prompts)))
+            shape = (len(window), config.max_tokens + 1)
+            uniforms = torch.rand(shape, generator=generator, dtype=torch.float64, device=generator.device)
+            order = np.argsort(lengths[window], kind="stable")
+            for start in range(0, len(order), config.batch_size):
+                chosen = order[start : start + config.batch_size]
+                batch = _Batch(model, [prompts[i] for i in window[chosen]], config, tokenizer, uniforms[chosen])
+                batch.write()
+                for row, i in enumerate(window[chosen]):
+                    tokens[i], log_probs[i], finished[i] = batch.document(row)
+                progress.advance(len(chosen))
+    written = np.array([len(p) for p in log_probs], dtype=np.int64)
+    # The last token drawn is never read, so a document of n draws costs n - 1 decoding steps.
+    read = np.maximum(written - 1, 0)
+    return Samples(
+        tokens,
+        log_probs,
+        finished,
+        prefill_tokens=int(lengths.sum()),
+        decoding_tokens=int(read.sum()),
+        prefill_flops=_flops(model, lengths.sum(), (lengths * (lengths + 1) / 2).sum()),
+        decoding_flops=_flops(model, read.sum(), (read * lengths + read * (read + 1) / 2).sum()),
+    )
+
+
+def _flops(model: Transformer, tokens: float, attended: float) -> float:
+    """FLOPs of reading ``tokens`` tokens that look at ``attended`` positions altogether."""
+    mean_context = float(attended) / float(tokens) if tokens else 0.0
+    return forward_flops(
+        model.matrix_parameters, model.config.layers, model.attention_width, float(tokens), mean_context
+    )
+
+
+class _Batch:
+    """Documents being written together. Row r of the outputs is prompt r; ``rows`` are those still being written."""
+
+    def __init__(
+        self,
+        model: Transformer,
+        prompts: list[np.ndarray],
+        config: SamplingConfig,
+        tokenizer: "Tokenizer",
+        uniforms: Tensor,
+    ):
+        self.model, self.config, self.tokenizer = model, config, tokenizer
+        device = model.norm.weight.device
+        self.lengths = torch.tensor([len(prompt) for prompt in prompts], device=device)
+        longest = int(self.lengths.max())
+        padded = np.full((len(prompts), longest), tokenizer.eos, dtype=np.int64)
+        for row, prompt in enumerate(prompts):
+            padded[row, : len(prompt)] = prompt
+        self.prompts = torch.from_numpy(padded).to(device)
+        self.ragged = bool((self.lengths != longest).any())
+        self.uniforms = uniforms.to(device)
+        self.rows = torch.arange(len(prompts), device=device)
+        shape = (len(prompts), config.max_tokens + 1)
+        self.tokens = torch.zeros(shape, dtype=torch.int64, device=device)
+        self.log_probs = torch.zeros(shape, dtype=torch.float64, device=device)
+        self.counts = torch.zeros(len(prompts), dtype=torch.int64, device=device)  # draws of each row, its eos included
+        self.finished = torch.zeros(len(prompts), dtype=torch.bool, device=device)
+
+    def write(self) -> None:
+        """Draw until every document has ended or has reached max_tokens."""
+        config, eos = self.config, self.tokenizer.eos
+        cache = self.model.new_cache(len(self.rows), self.prompts.shape[1] + config.max_tokens)
+        hidden = self.model.hidden(self.prompts, cache=cache)
+        hidden = hidden[self.rows, self.lengths - 1]
+        for step in range(config.max_tokens + 1):
+            drawn, log_prob = self._draw(self.model.logits(hidden).double(), step)
+            ended = drawn == eos
+            # A document still going at max_tokens is cut there: its next token is not part of it.
+            kept = ended if step == config.max_tokens else torch.ones_like(ended)
+            rows = self.rows[kept]
+            self.tokens[rows, step], self.log_probs[rows, step] = drawn[kept], log_prob[kept]
+            self.counts[rows] += 1
+            self.finished[self.rows[ended]] = True
+            if step == config.max_tokens:
+                break
+            drawn, cache = self._drop_finished(drawn, cache)
+            if len(self.rows) == 0:
+                break
+            hidden = self._read(drawn, step, cache)
+
+    def document(self, row: int) -> tuple[np.ndarray, np.ndarray, bool]:
+        """Tokens without specials, log-probabilities, and whether the document ended."""
+        count, finished = int(self.counts[row]), bool(self.finished[row])
+        tokens = self.tokens[row, : count - finished].cpu().numpy()
+        return tokens, self.log_probs[row, :count].cpu().numpy(), finished
+
+    def _draw(self, logits: Tensor, step: int) -> tuple[Tensor, Tensor]:
+        """The next token of each row and its log-probability under the model, from logits (R, V) in float64."""
+        config, special = self.config, self.tokenizer
+        log_probs = logits.log_softmax(dim=-1)
+        allowed = torch.ones(logits.shape[-1], dtype=torch.bool, device=logits.device)
+        allowed[[special.bos, special.sep]] = False
+        if step < config.min_tokens:
+            allowed[special.eos] = False
+        elif config.min_tokens == config.max_tokens:
+            allowed[:] = False
+            allowed[special.eos] = True
+        logits = logits.masked_fill(~allowed, -torch.inf)
+        if config.temperature == 0:
+            drawn = logits.argmax(dim=-1)
+        else:
+            weights = truncate((logits / config.temperature).softmax(dim=-1), config.top_p)
+            drawn = inverse_cdf(weights, self.uniforms[self.rows, step])
+        return drawn, log_probs.gather(-1, drawn[:, None])[:, 0]
+
+    def _drop_finished(self, drawn: Tensor, cache: KeyValueCache) -> tuple[Tensor, KeyValueCache]:
+        """Let finished rows leave; in between shrinkings they are computed and ignored."""
+        going = ~self.finished[self.rows]
+        if int(going.sum()) <= SHRINK_AT * len(going):
+            cache.keep(going.nonzero()[:, 0])
+            self.rows, drawn = self.rows[going], drawn[going]
+        return drawn, cache
+
+    def _read(self, drawn: Tensor, step: int, cache: KeyValueCache) -> Tensor:
+        positions = self.lengths[self.rows] + step
+        hidden = self.model.hidden(
+            drawn[:, None], positions[:, None], cache=cache, slots=int(positions.max()) + 1, ragged=self.ragged
+        )
+        return hidden[:, 0]
+
+
+def truncate(probs: Tensor, top_p: float) -> Tensor:
+    """Probabilities (R, V) with all but each row's nucleus set to zero (Holtzman et al. 2020), not renormalised.
+
+    The nucleus is the smallest set of most likely tokens whose probability reaches ``top_p``; it is never empty.
+    """
+    if top_p >= 1:
+        return probs
+    values, order = probs.sort(dim=-1, descending=True, stable=True)
+    outside = values.cumsum(dim=-1) - values >= top_p
+    return probs.masked_fill(torch.zeros_like(outside).scatter(-1, order, outside), 0.0)
+
+
+def inverse_cdf(weights: Tensor, uniforms: Tensor) -> Tensor:
+    """One index per row of unnormalised weights (R, V), by uniforms (R,) in [0, 1); weight 0 is never drawn."""
+    cdf = weights.cumsum(dim=-1)
+    # The first place whose cumulative weight exceeds the target has a positive weight of its own.
+    targets = (uniforms[:, None] * cdf[:, -1:]).minimum(torch.nextafter(cdf[:, -1:], cdf.new_zeros(())))
+    return torch.searchsorted(cdf, targets, right=True)[:, 0]
