@@ -35,7 +35,7 @@ class SamplingConfig:
     top_p: float = 1.0
     min_tokens: int = 1
     max_tokens: int
-    batch_size: int = 1024
+    batch_size: int = 512
 
     def __post_init__(self) -> None:
         if not self.temperature >= 0:
@@ -55,8 +55,8 @@ class SamplingConfig:
 class Samples:
     """Documents in the order of their prompts.
 
-    tokens: int64 arrays without specials; log_probs: float64 arrays, log p (nats) of each token and of the eos where one
-    was written, under the model itself (no temperature, no truncation); finished (N,) bool; prefill_tokens,
+    tokens: int64 arrays without specials; log_probs: float64 arrays, log p (nats) of each token and of the eos where
+    one was written, under the model itself (no temperature, no truncation); finished (N,) bool; prefill_tokens,
     decoding_tokens: tokens that went through the model; prefill_flops, decoding_flops.
     """
 

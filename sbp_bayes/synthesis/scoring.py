@@ -12,7 +12,7 @@ SLOTS = 16384  # padded tokens scored at a time
 
 @torch.no_grad()
 def score(model: Transformer, sequences: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """log p(tokens[t + 1] | tokens[: t + 1]) in nats, float64, for every t of each sequence of token ids, specials included.
+    """log p(tokens[t + 1] | tokens[: t + 1]) in nats, float64, for every t of each sequence (token ids with specials).
 
     Sequences of any lengths, scored longest first in padded batches; results are in input order.
     """
