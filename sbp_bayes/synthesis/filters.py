@@ -1,73 +1,61 @@
 """The post-filter: synthetic documents that should not be trained on, each with the reason."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
+
+from sbp_bayes.synthesis.sampler import Samples
 
 REASONS = ("unfinished", "empty", "too short", "repeats itself", "copies the seed document")
 
 
-@dataclass(frozen=True)
-class FilterConfig:
-    """What is dropped.
-
-    min_tokens: shortest document kept; shingle: tokens of a shingle (the paper: 13), 0 switches both shingle rules
-    off; copies: drop documents that share a shingle with their seed document (switch it off where documents are hardly
-    longer than a shingle).
-    """
-
-    min_tokens: int = 1
-    shingle: int = 13
-    copies: bool = True
-
-
-@dataclass(frozen=True)
-class Filtered:
-    """kept (N,) bool; reasons (N,): "" or one of `REASONS`."""
+class Filtered(NamedTuple):
+    """kept (N,) bool; reasons (N,) strings: "" or one of `REASONS`."""
 
     kept: np.ndarray
     reasons: np.ndarray
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many documents each reason rejected, and how many were kept."""
+        """How many documents were kept, and how many each reason rejected."""
         return {"kept": int(self.kept.sum())} | {reason: int((self.reasons == reason).sum()) for reason in REASONS}
 
 
 def post_filter(
-    documents: Sequence[np.ndarray],
-    finished: np.ndarray,
-    seed_documents: Iterable[np.ndarray],
-    config: FilterConfig,
+    samples: Samples,
+    seed_documents: Sequence[np.ndarray],
+    repeated_shingle: int = 13,
+    copied_shingle: int = 13,
+    min_tokens: int = 1,
 ) -> Filtered:
-    """Judge documents (token ids without specials), ``finished`` (N,) bool, each against the seed document it was
-    written from. The first reason that applies is the one given.
+    """Judge each sampled document, given the seed document d1 it was written from; the first reason that applies counts.
+
+    repeated_shingle: drop documents in which a run of so many tokens occurs twice (the paper: 13); copied_shingle: drop
+    documents that share a run of so many tokens with d1. 0 switches a rule off, as it should be where documents are
+    hardly longer than the shingle. min_tokens: shortest document kept.
     """
-    reasons = np.array(
-        [
-            _reason(document, bool(ended), seed, config)
-            for document, ended, seed in zip(documents, finished, seed_documents, strict=True)
-        ],
-        dtype=object,
-    )
-    return Filtered(reasons == "", reasons)
+    rules = (repeated_shingle, copied_shingle, min_tokens)
+    reasons = [
+        _reason(document, bool(finished), seed, *rules)
+        for document, finished, seed in zip(samples.tokens, samples.finished, seed_documents, strict=True)
+    ]
+    array = np.array(reasons, dtype=object)
+    return Filtered(array == "", array)
 
 
-def _reason(document: np.ndarray, finished: bool, seed: np.ndarray, config: FilterConfig) -> str:
+def _reason(document: np.ndarray, finished: bool, seed: np.ndarray, repeated: int, copied: int, min_tokens: int) -> str:
     unfinished, empty, short, repeats, copies = REASONS
     if not finished:
         return unfinished
     if len(document) == 0:
         return empty
-    if len(document) < config.min_tokens:
+    if len(document) < min_tokens:
         return short
-    if config.shingle and len(document) >= config.shingle:
-        found = shingles(document, config.shingle)
-        if len(found) < len(document) - config.shingle + 1:
-            return repeats
-        if config.copies and not found.isdisjoint(shingles(seed, config.shingle)):
-            return copies
+    if repeated and len(shingles(document, repeated)) < len(document) - repeated + 1:
+        return repeats
+    if copied and not shingles(document, copied).isdisjoint(shingles(seed, copied)):
+        return copies
     return ""
 
 

@@ -77,13 +77,16 @@ def sample(
     tokenizer: "Tokenizer",
     generator: torch.Generator,
     name: str = "sample",
+    device: torch.device | str | None = None,
 ) -> Samples:
     """Write one document after each prompt (token ids with their specials, e.g. ``[bos] d1 [sep]``).
 
     bos and sep are never drawn. Random numbers belong to (prompt, position), drawn from ``generator`` in input order:
     the batch size changes results by no more than rounding, and equal arguments give equal results.
-    Raises UserError for an empty prompt.
+    ``device``: where the model is moved to first. Raises UserError for an empty prompt.
     """
+    if device is not None:
+        model.to(device)
     if any(len(prompt) == 0 for prompt in prompts):
         raise UserError(f"{name}: a prompt is empty, expected at least one token")
     tokens: list[np.ndarray] = [np.empty(0, dtype=np.int64)] * len(prompts)
