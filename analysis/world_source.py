@@ -24,6 +24,8 @@ class WorldSource:
     symbols: V, for the symbol tokenizer; document_length: L tokens, the same for every document.
     """
 
+    pairing_rule = "truth"
+
     def __init__(self, world: World, label: str, seed: int):
         self.world, self.label, self.seed = world, label, seed
         self.symbols, self.document_length = world.V, world.L

@@ -16,7 +16,7 @@ from sbp_bayes.errors import UserError
 from sbp_bayes.experiment import SeedContext, experiment_from
 from sbp_bayes.files import read_json, write_json
 from sbp_bayes.graph import Kind, Stage
-from sbp_bayes.ledger import Entry
+from sbp_bayes.ledger import Entry, forward_flops
 from sbp_bayes.model.sizes import model_config, size_named
 from sbp_bayes.model.transformer import Transformer
 from sbp_bayes.pairing.config import PairingConfig
@@ -227,7 +227,7 @@ def synthesize(stage: Stage, inputs: dict[str, Path], out: Path, device: str) ->
     _write_synthetic(out, tokenizer, samples.tokens, seed_documents, kept, reasons)
     return [
         Entry(stage.name, "prefill", samples.prefill_tokens, samples.prefill_flops),
-        Entry(stage.name, "decoding", samples.decoded_tokens, samples.decoding_flops),
+        Entry(stage.name, "decoding", samples.decoding_tokens, samples.decoding_flops),
     ]
 
 

@@ -78,6 +78,8 @@ class LexiconSource:
     are made by headword, so that validation and held-out headwords are unseen. Memory: the documents (some 20 MB).
     """
 
+    pairing_rule = "similarity"
+
     def __init__(self, options: Mapping[str, Any], seed: int):
         self.options = {**OPTIONS, **options}
         self.seed = seed

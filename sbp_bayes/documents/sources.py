@@ -46,6 +46,8 @@ class Source(Protocol):
     The others are disjoint from one another and from the pool. Everything is a function of the options and seed.
     """
 
+    pairing_rule: str  # the rule of [pairing] that suits the source: truth where latents are exact, else similarity
+
     @classmethod
     def from_options(cls, options: Mapping[str, Any], seed: int) -> "Source":
         """From the table [corpus.<name>] of an experiment; UserError for a wrong key or value."""

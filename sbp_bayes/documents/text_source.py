@@ -43,6 +43,8 @@ class TextSource:
     Memory: one hash a document, and what is chosen.
     """
 
+    pairing_rule = "similarity"
+
     def __init__(self, options: Mapping[str, Any], seed: int):
         self.options = {**OPTIONS, **options}
         self.seed = seed
@@ -63,7 +65,7 @@ class TextSource:
         check_options("corpus.text", options, OPTIONS)
         for key, value in options.items():
             if type(value) is not type(OPTIONS[key]):
-                raise UserError(f"corpus.text.{key} = {value!r}: expected a {type(OPTIONS[key]).__name__}")
+                raise UserError(f"corpus.text.{key} = {value!r}: expected {type(OPTIONS[key]).__name__}")
         if not options.get("path"):
             raise UserError("corpus.text.path: expected a folder, a file or a glob of .txt, .jsonl or .parquet files")
         if options.get("long_documents", LONG[0]) not in LONG:
@@ -123,7 +125,7 @@ class TextSource:
         for parent, document in self._documents():
             counts["documents or parts read"] += 1
             group = -1
-            digest = xxhash.xxh3_128_intdigest(" ".join(document.text.split()))
+            digest = xxhash.xxh3_128_intdigest(" ".join(document.text.split()).encode())
             if not document.text:
                 counts["empty"] += 1
             elif digest in seen:
