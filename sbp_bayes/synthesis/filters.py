@@ -29,7 +29,7 @@ def post_filter(
     copied_shingle: int = 13,
     min_tokens: int = 1,
 ) -> Filtered:
-    """Judge each sampled document, given the seed document d1 it was written from; the first reason that applies counts.
+    """Judge each sampled document beside the document d1 it was written from; the first reason that applies counts.
 
     repeated_shingle: drop documents in which a run of so many tokens occurs twice (the paper: 13); copied_shingle: drop
     documents that share a run of so many tokens with d1. 0 switches a rule off, as it should be where documents are

@@ -57,14 +57,14 @@ class Samples:
 
     tokens: int64 arrays without specials; log_probs: float64 arrays, log p (nats) of each token and of the eos where
     one was written, under the model itself (no temperature, no truncation); finished (N,) bool; prefill_tokens,
-    decoding_tokens: tokens that went through the model; prefill_flops, decoding_flops.
+    decoded_tokens: tokens that went through the model; prefill_flops, decoding_flops.
     """
 
     tokens: list[np.ndarray]
     log_probs: list[np.ndarray]
     finished: np.ndarray
     prefill_tokens: int
-    decoding_tokens: int
+    decoded_tokens: int
     prefill_flops: float
     decoding_flops: float
 
@@ -114,7 +114,7 @@ def sample(
         log_probs,
         finished,
         prefill_tokens=int(lengths.sum()),
-        decoding_tokens=int(read.sum()),
+        decoded_tokens=int(read.sum()),
         prefill_flops=_flops(model, lengths.sum(), (lengths * (lengths + 1) / 2).sum()),
         decoding_flops=_flops(model, read.sum(), (read * lengths + read * (read + 1) / 2).sum()),
     )
