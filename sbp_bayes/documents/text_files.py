@@ -118,6 +118,10 @@ def _document(row: dict, place: str, doc_id: str, source: str, columns: Columns)
     text = row[columns.text]
     if not isinstance(text, str):
         raise UserError(f"{place}: {columns.text!r} is {type(text).__name__}, expected a string")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UserError(f"{place}: {columns.text!r} has half a character (a lone surrogate)") from error
     concept = row[columns.concept] if columns.concept else None
     return TextDocument(
         str(row[columns.id]) if columns.id else doc_id,
