@@ -89,7 +89,7 @@ def _draw_contraction(axis, world: ConceptWorld, figures: Information, concepts:
     axis.annotate(
         f"H(c|d1) = {figures.H_c_given_d1:.2f} nats, {100 * figures.ambiguity:.0f} % of log C",
         (1, figures.H_c_given_d1),
-        (1.6, (0.3 if figures.ambiguity > 0.6 else 0.65) * figures.log_C),
+        (0.2, 0.08 * figures.log_C) if figures.ambiguity > 0.6 else (1.6, 0.65 * figures.log_C),
         arrowprops={"arrowstyle": "->", "color": GREY},
     )
     axis.set(xlabel="related documents read", ylabel="entropy of the concept (nats)", ylim=(0, 1.12 * figures.log_C))

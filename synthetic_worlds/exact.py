@@ -1,7 +1,7 @@
 """Exact Bayes in any world, from its belief methods alone: evidence, posterior, predictive, sampling, information.
 
-Documents are (B, L') int64 tensors; every function takes any number of conditioning documents, each (B, L'), and works
-through them in chunks, so that memory stays bounded. Log-probabilities are in nats, float64. A document that the world
+Documents are (B, L') int64 tensors, or (B, D) float64 where a process makes vectors; every function takes any number of
+conditioning documents and works through them in chunks, so that memory stays bounded. Log-probabilities are in nats, float64. A document that the world
 never produces has evidence -inf, and everything conditioned on it is -inf too, never NaN.
 """
 
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from synthetic_worlds.world import ConceptWorld, World, WorldError
+from synthetic_worlds.world import ConceptWorld, Process, World, WorldError
 
 
-def log_evidence(world: World, tokens: Tensor) -> Tensor:
+def log_evidence(world: Process, tokens: Tensor) -> Tensor:
     """(B,) log p(d)."""
     return log_predictive(world, tokens)
 
@@ -30,7 +30,7 @@ def concept_log_posterior(world: ConceptWorld, *documents: Tensor) -> Tensor:
     return _chunked(world, lambda *given: _belief(world, *given), *documents)
 
 
-def log_predictive(world: World, d2: Tensor, *given: Tensor) -> Tensor:
+def log_predictive(world: Process, d2: Tensor, *given: Tensor) -> Tensor:
     """(B,) log p(d2 | given), all documents of a row sharing their concept; without ``given`` the evidence."""
     return _chunked(world, lambda d2, *given: world.update_belief(_belief(world, *given, like=d2), d2)[1], d2, *given)
 
@@ -40,10 +40,12 @@ def next_token_log_probs(world: World, d2: Tensor, *given: Tensor) -> Tensor:
 
     The entries at d2's own tokens sum to `log_predictive`. Positions after an impossible prefix are -inf throughout.
     """
+    if not isinstance(world, World):
+        raise WorldError(f"world {world.name}: its documents are vectors; it has no next token")
     return _chunked(world, lambda d2, *given: world.predict_tokens(_belief(world, *given, like=d2), d2), d2, *given)
 
 
-def sample_related(world: World, generator: torch.Generator, *given: Tensor) -> Tensor:
+def sample_related(world: Process, generator: torch.Generator, *given: Tensor) -> Tensor:
     """(B, L) one document for each row, drawn from p(d2 | given): c ~ p(c | given), then d2 ~ p(d | c).
 
     Raises WorldError where a given document is impossible.
@@ -57,7 +59,8 @@ class Information:
 
     H_c_given_d1: entropy of the concept given one document; I_c_d1: information of one document on the concept;
     I_d1_d2: between two related documents, what ignoring d1 costs in nats a document; H_c: the prior's entropy;
-    log_C: log of the number of concepts (NaN where they are not finitely many); n: pairs of documents drawn.
+    log_C: log of the number of concepts; n: pairs of documents drawn. Where the concept is continuous H_c_given_d1, H_c
+    and log_C are NaN: see `information`.
     """
 
     H_c_given_d1: float
@@ -76,37 +79,42 @@ class Information:
         return self.H_c_given_d1 / self.log_C if self.log_C else 0.0
 
 
-def information(world: World, n: int, generator: torch.Generator) -> Information:
+def information(world: Process, n: int, generator: torch.Generator) -> Information:
     """The world's information figures from ``n`` sampled pairs; the densities are exact, only the average is sampled.
 
-    The concept is integrated out (Rao-Blackwell): H(c|d1) averages the entropy of the exact posterior, and
-    I(d1;d2) averages log p(d2|d1) - log p(d2).
+    I(d1;d2) averages log p(d2|d1) - log p(d2). With finitely many concepts the concept is integrated out
+    (Rao-Blackwell): H(c|d1) averages the entropy of the exact posterior, and I(c;d1) is H(c) less that. A continuous
+    concept has no such entropy (a differential one depends on the coordinates chosen for the concept): its two fields
+    are NaN, and I(c;d1), which does not depend on them, averages log p(d|c) - log p(d).
     """
-    entropies, gains = [], []
+    finite = isinstance(world, ConceptWorld)
+    knowledge, gains = [], []
     for start in range(0, n, world.chunk):
         concepts = world.sample_concepts(min(world.chunk, n - start), generator)
         d1 = world.sample_given_concepts(concepts, generator).tokens
         d2 = world.sample_given_concepts(concepts, generator).tokens
-        belief = _belief(world, d1)
-        entropies.append(world.belief_entropy(belief))
-        gains.append(world.update_belief(belief, d2)[1] - log_evidence(world, d2))
-    entropy, gain = torch.cat(entropies), torch.cat(gains)
-    prior_entropy = world.belief_entropy(world.prior_belief(1)).item()
-    entropy_se, gain_se = (float(values.std()) / math.sqrt(n) for values in (entropy, gain))
+        belief, evidence = _belief(world, d1), log_evidence(world, d2)
+        gains.append(world.update_belief(belief, d2)[1] - evidence)
+        knowledge.append(
+            world.belief_entropy(belief) if finite else world.log_prob_given_concepts(concepts, d2) - evidence
+        )
+    known, gain = torch.cat(knowledge), torch.cat(gains)
+    known_mean, known_se = float(known.mean()), float(known.std()) / math.sqrt(n)
+    prior_entropy = world.belief_entropy(world.prior_belief(1)).item() if finite else math.nan
     return Information(
-        H_c_given_d1=float(entropy.mean()),
-        H_c_given_d1_se=entropy_se,
-        I_c_d1=prior_entropy - float(entropy.mean()),
-        I_c_d1_se=entropy_se,
+        H_c_given_d1=known_mean if finite else math.nan,
+        H_c_given_d1_se=known_se if finite else math.nan,
+        I_c_d1=prior_entropy - known_mean if finite else known_mean,
+        I_c_d1_se=known_se,
         I_d1_d2=float(gain.mean()),
-        I_d1_d2_se=gain_se,
+        I_d1_d2_se=float(gain.std()) / math.sqrt(n),
         H_c=prior_entropy,
-        log_C=math.log(world.C) if isinstance(world, ConceptWorld) else math.nan,
+        log_C=math.log(world.C) if finite else math.nan,
         n=n,
     )
 
 
-def _belief(world: World, *given: Tensor, like: Tensor | None = None) -> Tensor:
+def _belief(world: Process, *given: Tensor, like: Tensor | None = None) -> Tensor:
     """Belief after ``given``; without any, the prior for as many rows as ``like`` has."""
     belief = world.prior_belief(len(given[0] if like is None else like))
     for document in given:
@@ -114,23 +122,11 @@ def _belief(world: World, *given: Tensor, like: Tensor | None = None) -> Tensor:
     return belief
 
 
-def _chunked(world: World, function: Callable[..., Tensor], *documents: Tensor) -> Tensor:
+def _chunked(world: Process, function: Callable[..., Tensor], *documents: Tensor) -> Tensor:
     """``function`` over chunks of checked documents, put together again."""
     if not documents:
         raise WorldError(f"world {world.name}: expected at least one document to condition on")
     for document in documents:
-        _check_document(world, document, len(documents[0]))
+        world.check_documents(document, len(documents[0]))
     chunks = zip(*(document.split(world.chunk) for document in documents), strict=True)
     return torch.cat([function(*chunk) for chunk in chunks])
-
-
-def _check_document(world: World, tokens: Tensor, rows: int) -> None:
-    if tokens.ndim != 2 or tokens.dtype != torch.int64 or not 1 <= tokens.shape[1] <= world.L or len(tokens) != rows:
-        raise WorldError(
-            f"world {world.name}: documents of shape {tuple(tokens.shape)} and type {tokens.dtype}; "
-            f"expected int64 of shape ({rows}, 1 to {world.L})"
-        )
-    if tokens.numel() and not 0 <= int(tokens.min()) <= int(tokens.max()) < world.V:
-        raise WorldError(
-            f"world {world.name}: tokens {int(tokens.min())} to {int(tokens.max())}; expected 0 to {world.V - 1}"
-        )

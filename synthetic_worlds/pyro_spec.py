@@ -36,9 +36,12 @@ def enumerated_log_posterior(world: ConceptWorld, *documents: Tensor) -> Tensor:
     """(B, C) log p(c | documents) by Pyro's enumeration of every latent variable."""
     from pyro.infer import TraceEnum_ELBO
 
+    rows = len(documents[0])
+    if rows == 1:  # Pyro 1.9.2 drops a plate of size one and then misses it
+        documents = [document.repeat(2, 1) for document in documents]
     elbo = TraceEnum_ELBO(max_plate_nesting=1)
     marginals = elbo.compute_marginals(pyro_model(world, *documents), _empty_guide)
-    return torch.log_softmax(marginals["concept"].logits, -1)
+    return torch.log_softmax(marginals["concept"].logits, -1)[:rows]
 
 
 def enumerated_log_evidence(world: ConceptWorld, *documents: Tensor) -> Tensor:

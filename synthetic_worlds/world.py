@@ -1,8 +1,9 @@
 """What a world is: concepts, documents, and exact conditioning on documents.
 
-c ~ pi, d_i ~ P(d | c): documents that share c are related. A world with finitely many concepts subclasses
-`ConceptWorld` and gives one primitive, log p(x_t | x_<t, c); a world with continuous concepts subclasses `World` and
-overrides the five belief methods in closed form. `synthetic_worlds.exact` needs nothing else of either.
+c ~ pi, d_i ~ P(d | c): documents that share c are related. Three classes, each a special case of the one before:
+`Process`, whose documents are rows of numbers of any kind; `World`, whose documents are tokens; `ConceptWorld`, which
+has finitely many concepts besides and gives one primitive, log p(x_t | x_<t, c). With continuous concepts a world gives
+the belief methods in closed form instead. `synthetic_worlds.exact` needs nothing else of any.
 
 Shapes: B documents, L tokens, C concepts, V vocabulary. All log-probabilities are in nats, float64; an impossible
 document has -inf, and conditioning on one leaves a belief of -inf everywhere: it is no distribution, and no NaN.
@@ -22,7 +23,7 @@ from torch import Tensor
 from synthetic_worlds.categorical import cumulative, draw
 from synthetic_worlds.dials import Dial, WorldError
 
-__all__ = ["ConceptWorld", "Dial", "Documents", "World", "WorldError"]
+__all__ = ["ConceptWorld", "Dial", "Documents", "Process", "World", "WorldError"]
 
 CHUNK_ELEMENTS = 2**21  # float64 values in the widest intermediate of one chunk: 16 MiB
 
@@ -31,8 +32,9 @@ CHUNK_ELEMENTS = 2**21  # float64 values in the widest intermediate of one chunk
 class Documents:
     """Documents with what made them.
 
-    tokens: (B, L) int64; latents: ``concept`` (B,) and what else the world drew (``states`` (B, L), ...);
-    log_prob: (B,) log p(tokens, latents) in nats, the prior of the concept included.
+    tokens: (B, L) int64, or float64 (B, D) where documents are vectors; latents: ``concept`` (B,), continuous ones
+    (B, ...), and what else the world drew (``states`` (B, L), ...); log_prob: (B,) log p(tokens, latents) in nats, the
+    prior of the concept included where there are finitely many, otherwise given the concept.
     """
 
     tokens: Tensor
@@ -40,7 +42,7 @@ class Documents:
     log_prob: Tensor
 
 
-class World(ABC):
+class Process(ABC):
     """A generative process with a known shared concept, and exact Bayes in it.
 
     Class attributes say what the world is: ``name``, ``version`` (raised whenever the law of a seed and dials
@@ -63,19 +65,13 @@ class World(ABC):
     def from_dials(cls, dials: Mapping[str, float], seed: int) -> Self:
         """Draw the world's parameters from ``seed``; ``dials`` has a checked value for every dial."""
 
-    @property
-    @abstractmethod
-    def V(self) -> int:
-        """Vocabulary size: tokens are 0 .. V-1."""
-
-    @property
-    @abstractmethod
-    def L(self) -> int:
-        """Length in tokens of every document."""
-
     @abstractmethod
     def parameters(self) -> dict[str, Tensor]:
         """The numbers that define the law, by name."""
+
+    @abstractmethod
+    def check_documents(self, documents: Tensor, rows: int) -> None:
+        """Raise WorldError where ``documents`` are not ``rows`` documents of this world."""
 
     @abstractmethod
     def sample_concepts(self, n: int, generator: torch.Generator) -> Tensor:
@@ -86,6 +82,10 @@ class World(ABC):
         """One document for each concept."""
 
     @abstractmethod
+    def log_prob_given_concepts(self, concepts: Tensor, documents: Tensor) -> Tensor:
+        """(B,) log p(document | concept), a density where documents are continuous."""
+
+    @abstractmethod
     def prior_belief(self, n: int) -> Tensor:
         """What is known of the concept before any document, for each of ``n`` rows: (n, ...)."""
 
@@ -94,21 +94,13 @@ class World(ABC):
         """Belief after also seeing ``tokens`` (B, L'), and (B,) log p(tokens | belief)."""
 
     @abstractmethod
-    def predict_tokens(self, belief: Tensor, tokens: Tensor) -> Tensor:
-        """(B, L', V) log p(x_t = v | belief, x_<t) at every position of ``tokens`` (B, L')."""
-
-    @abstractmethod
     def sample_from_belief(self, belief: Tensor, generator: torch.Generator) -> Documents:
         """One document for each row of ``belief``: a concept drawn from it, then a document of that concept."""
 
-    @abstractmethod
-    def belief_entropy(self, belief: Tensor) -> Tensor:
-        """(B,) entropy of the concept under each row, in nats."""
-
     @property
+    @abstractmethod
     def chunk(self) -> int:
         """How many documents exact inference handles at a time."""
-        return max(1, CHUNK_ELEMENTS // (self.L * self.V))
 
     def sample(self, n: int, generator: torch.Generator, concepts: Tensor | None = None) -> Documents:
         """``n`` documents; their concepts are drawn from the prior where not given (n, ...)."""
@@ -125,7 +117,7 @@ class World(ABC):
             digest = hashlib.sha256()
             for name, values in self.parameters().items():
                 digest.update(f"{name}{tuple(values.shape)}".encode() + values.double().numpy().tobytes())
-            spec |= {"parameters": digest.hexdigest()[:16], "length": self.L}
+            spec["parameters"] = digest.hexdigest()[:16]
         return spec
 
     @property
@@ -146,6 +138,45 @@ class World(ABC):
             value = f"{self.dials[dial.name]:g}" if self.dials else "given parameters"
             lines.append(f"  {dial.name} = {value}  ({dial.low:g} to {dial.high:g}) {dial.meaning}")
         return "\n".join(lines)
+
+
+class World(Process):
+    """A process whose documents are ``L`` tokens, or prefixes of such."""
+
+    @property
+    @abstractmethod
+    def V(self) -> int:
+        """Vocabulary size: tokens are 0 .. V-1."""
+
+    @property
+    @abstractmethod
+    def L(self) -> int:
+        """Length in tokens of every document."""
+
+    @abstractmethod
+    def predict_tokens(self, belief: Tensor, tokens: Tensor) -> Tensor:
+        """(B, L', V) log p(x_t = v | belief, x_<t) at every position of ``tokens`` (B, L')."""
+
+    @property
+    def chunk(self) -> int:
+        return max(1, CHUNK_ELEMENTS // (self.L * self.V))
+
+    def spec(self) -> dict:
+        spec = super().spec()
+        return spec if self.seed is not None else {**spec, "length": self.L}
+
+    def check_documents(self, documents: Tensor, rows: int) -> None:
+        shape, kind = tuple(documents.shape), documents.dtype
+        if len(shape) != 2 or kind != torch.int64 or not 1 <= shape[1] <= self.L or shape[0] != rows:
+            raise WorldError(
+                f"world {self.name}: documents of shape {shape} and type {kind}; "
+                f"expected int64 of shape ({rows}, 1 to {self.L})"
+            )
+        if documents.numel() and not 0 <= int(documents.min()) <= int(documents.max()) < self.V:
+            raise WorldError(
+                f"world {self.name}: tokens {int(documents.min())} to {int(documents.max())}; "
+                f"expected 0 to {self.V - 1}"
+            )
 
 
 class ConceptWorld(World):
@@ -186,6 +217,9 @@ class ConceptWorld(World):
         """(B, C) log p(tokens | c); a world overrides it where there is a faster way than the sum over tokens."""
         return self.token_log_likelihood(tokens).sum(-1)
 
+    def log_prob_given_concepts(self, concepts: Tensor, documents: Tensor) -> Tensor:
+        return self.log_likelihood(documents).gather(1, concepts[:, None])[:, 0]
+
     def sample_concepts(self, n: int, generator: torch.Generator) -> Tensor:
         return draw(cumulative(self.prior)[None], n, generator)[0]
 
@@ -216,6 +250,7 @@ class ConceptWorld(World):
         return self.sample_given_concepts(draw(cumulative(belief.exp()), 1, generator)[:, 0], generator)
 
     def belief_entropy(self, belief: Tensor) -> Tensor:
+        """(B,) entropy of the concept under each row, in nats."""
         return torch.special.entr(belief.exp()).sum(1)
 
 
