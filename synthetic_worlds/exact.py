@@ -1,8 +1,9 @@
 """Exact Bayes in any world, from its belief methods alone: evidence, posterior, predictive, sampling, information.
 
 Documents are (B, L') int64 tensors, or (B, D) float64 where a process makes vectors; every function takes any number of
-conditioning documents and works through them in chunks, so that memory stays bounded. Log-probabilities are in nats, float64. A document that the world
-never produces has evidence -inf, and everything conditioned on it is -inf too, never NaN.
+conditioning documents and works through them in chunks, so that memory stays bounded. Log-probabilities are in nats,
+float64. A document that the world never produces has evidence -inf, and everything conditioned on it is -inf too, never
+NaN.
 """
 
 import math
