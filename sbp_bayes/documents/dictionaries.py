@@ -18,6 +18,7 @@ WORDNET_MARKER = re.compile(r"\((a|p|ip)\)$")
 DEBRIS = re.compile(r"[\n\[\]<>{}|\\^~#`*]|Webster|WordNet|PJC|Century Dict|\bSyn\. --|^\W|[^.!?)'\"]$")
 BRACKETED = re.compile(r"\s*\[[^\[\]]*\]")
 REFERENCE = re.compile(r"^(See|Same as|Alt\. of|Var\. of)( \S+){1,4}$|\s*See (above|below)\.$", re.IGNORECASE)
+PART_OF_SPEECH = re.compile(r"[a-z][a-z .&]{0,24}")
 HEADWORD = re.compile(r"[\w][\w' .&/-]*")
 
 
@@ -44,12 +45,18 @@ def read_gcide(wheel: Path) -> Iterator[Entry]:
         for name in names:
             for word, entry in json.loads(archive.read(name)).items():
                 senses = [
-                    (part.get("part_of_speech") or "", text)
+                    (_part_of_speech(part), text)
                     for part in entry["pos"]
                     for definition in part["definitions"]
                     if (text := _clean_sense(definition["text"]))
                 ]
                 yield Entry(word.lower().strip(), senses)
+
+
+def _part_of_speech(part: dict) -> str:
+    """``n.``, ``v. t.`` ...; "" where the package's maker took something else for it."""
+    name = part.get("part_of_speech") or ""
+    return name if PART_OF_SPEECH.fullmatch(name) else ""
 
 
 def _clean_sense(text: str) -> str:

@@ -54,7 +54,8 @@ def similar(vectors: np.ndarray | sparse.csr_matrix, top_k: int) -> Candidates:
     found = nearest(vectors, min(top_k, max(n - 1, 1)))
     valid = found.indices >= 0
     d1 = np.broadcast_to(np.arange(n)[:, None], valid.shape)
-    return Candidates(d1[valid], found.indices[valid], found.scores[valid])
+    # Rounding can lift the cosine of equal vectors above 1, and with it above every alpha.
+    return Candidates(d1[valid], found.indices[valid], np.minimum(found.scores[valid], np.float32(1)))
 
 
 def _distinct(rows: int, below: int, size: int, rng: np.random.Generator) -> np.ndarray:

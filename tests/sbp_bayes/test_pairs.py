@@ -1,0 +1,222 @@
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sbp_bayes.documents.corpus import write_corpus
+from sbp_bayes.documents.sources import SplitSizes
+from sbp_bayes.documents.text_source import TextSource
+from sbp_bayes.documents.tokenizer import BpeTokenizer, SymbolTokenizer
+from sbp_bayes.errors import UserError
+from sbp_bayes.pairing.config import PairingConfig
+from sbp_bayes.pairing.pairs import load_pairs, make_pairs, save_pairs
+from sbp_bayes.pairing.rules import same_concept, uniform
+from sbp_bayes.pairing.split import split_pairs
+from sbp_bayes.pairing.statistics import chance_precision
+
+CONCEPTS = np.repeat(np.arange(4), 15)
+WORDNET = Path(__file__).parent.parent / "data" / "wordnet"
+
+
+def documents(concepts, seed=0):
+    """Documents of 8 symbols, those of concept c from the four symbols 3c..3c+3, so that neighbours share some."""
+    rng = np.random.default_rng(seed)
+    return [(3 * c + rng.integers(0, 4, 8)).tolist() for c in concepts]
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    tokens = pa.array(documents(CONCEPTS), pa.list_(pa.int32()))
+    table = pa.table({"doc_id": [str(i) for i in range(CONCEPTS.size)], "tokens": tokens})
+    return write_corpus(tmp_path / "c", [table], SymbolTokenizer(20), [pa.table({"concept": CONCEPTS})])
+
+
+@pytest.fixture
+def text_corpus(tmp_path):
+    options = {"path": str(WORDNET), "concept_column": "headword", "id_column": "id"}
+    split = TextSource.from_options(options, 0).splits(SplitSizes(200, 2, 2, 200))["real"]
+    tokenizer = BpeTokenizer.train(split.documents["text"].to_pylist(), 300)
+    return write_corpus(tmp_path / "text", [split.documents], tokenizer, [split.latents])
+
+
+def config(rule, **changes):
+    return PairingConfig(**{"rule": rule, "shingle": 0, "pairs_per_document": 4, **changes})
+
+
+def test_truth_pairs_documents_of_one_concept(corpus):
+    pairs = make_pairs(corpus, config("truth"), 0)
+    kept = pairs.kept
+    assert (CONCEPTS[kept[:, 0]] == CONCEPTS[kept[:, 1]]).all()
+    assert (kept[:, 0] != kept[:, 1]).all()
+    assert np.bincount(kept[:, 0]).tolist() == [4] * 60
+    assert len(np.unique(kept, axis=0)) == len(kept)
+    assert pairs.statistics["precision"] == 1.0
+    assert pairs.table["score"].null_count == len(kept)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.integers(-1, 5), min_size=1, max_size=40), st.integers(1, 6), st.integers(0, 9))
+def test_same_concept_gives_each_document_as_many_partners_as_it_can(concepts, per_document, seed):
+    concepts = np.array(concepts)
+    found = same_concept(concepts, per_document, np.random.default_rng(seed))
+    assert (np.diff(found.d1) >= 0).all()
+    pairs = set(zip(found.d1.tolist(), found.d2.tolist(), strict=True))
+    assert len(pairs) == found.d1.size
+    for i, concept in enumerate(concepts):
+        others = [j for j in np.flatnonzero(concepts == concept) if j != i and concept >= 0]
+        partners = [d2 for d1, d2 in pairs if d1 == i]
+        assert set(partners) <= set(others)
+        assert len(partners) == min(per_document, len(others))
+
+
+def test_every_partner_is_equally_likely():
+    # 3000 draws of 2 of 4 partners: each count is binomial(3000, 1/2), sd 27.
+    rng = np.random.default_rng(0)
+    counts = sum(np.bincount(same_concept(np.zeros(5, int), 2, rng).d2[:2], minlength=5) for _ in range(3000))
+    assert counts[0] == 0
+    assert np.abs(counts[1:] - 1500).max() < 5 * 27
+
+
+def test_random_pairs_are_uniform_and_never_of_a_document_with_itself():
+    rng = np.random.default_rng(0)
+    found = uniform(6, np.array([5, 0, 2, 2, 9, 1]), rng)
+    assert np.bincount(found.d1, minlength=6).tolist() == [5, 0, 2, 2, 5, 1]
+    assert (found.d1 != found.d2).all()
+    draws = np.concatenate([uniform(4, np.ones(4, int), rng).d2[:1] for _ in range(3000)])
+    assert np.abs(np.bincount(draws, minlength=4) - [0, 1000, 1000, 1000]).max() < 5 * 26
+
+
+def test_random_pairs_give_each_document_as_many_partners_as_the_related_ones(corpus):
+    related = make_pairs(corpus, config("similarity", alpha=0.8), 0)
+    random = make_pairs(corpus, config("random"), 0, like=related)
+    assert (np.bincount(random.kept[:, 0], minlength=60) == np.bincount(related.kept[:, 0], minlength=60)).all()
+    assert abs(random.statistics["precision"] - random.statistics["chance_precision"]) < 0.2
+    assert make_pairs(corpus, config("random"), 0).statistics["pairs_per_document"] == 4
+
+
+def test_similar_documents_have_one_concept_more_often_than_chance(corpus):
+    statistics = make_pairs(corpus, config("similarity", alpha=0.5), 0).statistics
+    assert statistics["precision"] > 0.8 > statistics["chance_precision"] == pytest.approx(14 / 59)
+
+
+def test_reasons_add_up_and_the_cap_keeps_the_most_similar(corpus):
+    pairs = make_pairs(corpus, config("similarity", alpha=0.7, top_k=10, pairs_per_document=2, shingle=4), 0)
+    rows = pairs.table.to_pylist()
+    reasons = {row["reason"] for row in rows}
+    assert reasons == {"kept", "below alpha", "near-duplicate", "over the cap"}
+    for row in rows:
+        assert row["kept"] == (row["reason"] == "kept")
+        assert (row["score"] <= 0.7) == (row["reason"] == "below alpha")
+    for d1 in range(60):
+        mine = [row for row in rows if row["d1"] == d1]
+        kept = [row["score"] for row in mine if row["kept"]]
+        capped = [row["score"] for row in mine if row["reason"] == "over the cap"]
+        assert len(kept) <= 2
+        assert not capped or min(kept) >= max(capped)
+    statistics = pairs.statistics
+    counted = sum(statistics[key] for key in ("kept_pairs", "near_duplicates", "below_alpha", "over_cap"))
+    assert counted == statistics["candidate_pairs"] == len(rows)
+    without = 1 - len({row["d1"] for row in rows if row["kept"]}) / 60
+    assert statistics["share_without_partner"] == pytest.approx(without)
+
+
+def test_headwords_are_found_by_tfidf_in_real_text(text_corpus):
+    statistics = make_pairs(text_corpus, config("similarity", alpha=0.2, top_k=1, shingle=13), 0).statistics
+    assert statistics["precision"] > 0.5
+    assert statistics["chance_precision"] == pytest.approx(1 / 199)
+    assert make_pairs(text_corpus, config("truth"), 0).statistics["pairs_per_document"] == 1
+
+
+def test_pairs_are_a_function_of_the_seed(corpus):
+    for rule in ("truth", "random"):
+        first, again, other = (make_pairs(corpus, config(rule), seed).table for seed in (0, 0, 1))
+        assert first.equals(again)
+        assert not first.equals(other)
+
+
+def test_only_truth_reads_the_latents(corpus, tmp_path):
+    seen = {rule: make_pairs(corpus, config(rule), 0) for rule in ("similarity", "random")}
+    (corpus.folder / "latents").rename(tmp_path / "hidden")
+    for rule, pairs in seen.items():
+        blind = make_pairs(corpus, config(rule), 0)
+        assert blind.table.equals(pairs.table)
+        assert blind.statistics["precision"] is None
+    with pytest.raises(UserError, match="'truth' needs latents"):
+        make_pairs(corpus, config("truth"), 0)
+
+
+def test_thresholds_that_leave_nothing_say_why(corpus):
+    with pytest.raises(UserError, match=r"alpha = 1 leaves no pair: the largest similarity is (1\.0000|0\.9\d+)$"):
+        make_pairs(corpus, config("similarity", alpha=1), 0)
+    with pytest.raises(UserError, match=r"shingle = 1 leaves no pair: all .* near-duplicates"):
+        make_pairs(corpus, config("similarity", shingle=1), 0)
+    with pytest.raises(UserError, match="base model and its tokenizer"):
+        make_pairs(corpus, config("similarity", embedder="base-model"), 0)
+
+
+def test_one_document_has_no_partner(tmp_path):
+    table = pa.table({"doc_id": ["a"], "tokens": pa.array([[1]], pa.list_(pa.int32()))})
+    lonely = write_corpus(tmp_path / "c", [table], SymbolTokenizer(2))
+    with pytest.raises(UserError, match="at least two documents"):
+        make_pairs(lonely, config("random"), 0)
+
+
+def test_concepts_that_never_repeat_cannot_be_paired(tmp_path):
+    table = pa.table({"doc_id": ["a", "b"], "tokens": pa.array([[1], [1]], pa.list_(pa.int32()))})
+    corpus = write_corpus(tmp_path / "c", [table], SymbolTokenizer(2), [pa.table({"concept": ["x", "y"]})])
+    with pytest.raises(UserError, match="no two documents could be paired by the rule truth"):
+        make_pairs(corpus, config("truth"), 0)
+
+
+def test_saved_pairs_come_back(corpus, tmp_path):
+    pairs = make_pairs(corpus, config("similarity", alpha=0.5), 0)
+    save_pairs(tmp_path / "p", pairs)
+    loaded = load_pairs(tmp_path / "p")
+    assert loaded.table.equals(pairs.table)
+    assert loaded.statistics == pairs.statistics
+    (tmp_path / "p" / "pairs.parquet").write_bytes(b"PAR1")
+    with pytest.raises(UserError, match=r"pairs\.parquet: corrupt"):
+        load_pairs(tmp_path / "p")
+
+
+def test_chance_precision_is_the_share_of_ordered_pairs_that_agree():
+    concepts = np.array([0, 0, 1, 2, 2, 2, -1])
+    agreeing = [a == b >= 0 for i, a in enumerate(concepts) for j, b in enumerate(concepts) if i != j]
+    assert chance_precision(concepts) == pytest.approx(np.mean(agreeing))
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(2, 40), st.integers(1, 200), st.integers(0, 9), st.sampled_from([0.1, 0.125, 0.3]))
+def test_held_out_pairs_share_no_document_with_training_pairs(n, m, seed, share):
+    pairs = np.random.default_rng(seed).integers(0, n, size=(m, 2))
+    try:
+        train, validation = split_pairs(pairs, seed, share)
+    except UserError:
+        return
+    assert not set(train.ravel()) & set(validation.ravel())
+    both = np.concatenate([train, validation])
+    known = {tuple(pair) for pair in pairs.tolist()}
+    assert {tuple(pair) for pair in both.tolist()} <= known
+    assert len(train)
+    assert len(validation)
+
+
+def test_small_groups_are_held_out_whole():
+    headwords = np.array([(2 * i, 2 * i + 1) for i in range(400)])
+    pairs = np.concatenate([headwords, headwords[:, ::-1]])
+    train, validation = split_pairs(pairs, 0)
+    assert (len(train), len(validation)) == (700, 100)
+
+
+def test_large_groups_are_divided():
+    pairs = np.array([(i, j) for i in range(40) for j in range(40) if i != j])
+    train, validation = split_pairs(pairs, 0)
+    assert (len(train), len(validation)) == (35 * 34, 5 * 4)
+
+
+def test_too_few_pairs_to_hold_any_out():
+    with pytest.raises(UserError, match="1 pairs of 2 documents are too few"):
+        split_pairs(np.array([[0, 1]]), 0)
