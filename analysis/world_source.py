@@ -88,7 +88,7 @@ class WorldSource:
 
     def _draw(self, split: str, n: int) -> SplitTables:
         documents = self.world.sample(n, generator("world documents", self.seed, split))
-        ids = pa.array([f"{split}-{i:07d}" for i in range(n)])
+        ids = pa.array([f"{split}-{i:07d}" for i in range(n)], type=pa.string())
         tokens = pa.array(list(documents.tokens.to(torch.int32).numpy()), type=pa.list_(pa.int32()))
         return SplitTables(pa.table({"doc_id": ids, "tokens": tokens}), _latents(documents))
 
@@ -108,5 +108,8 @@ def world_of(description: Mapping[str, Any]) -> World:
 def _latents(documents: Documents) -> pa.Table:
     columns = {"log_prob": pa.array(documents.log_prob.numpy())}
     for name, values in documents.latents.items():
-        columns[name] = pa.array(values.numpy() if values.dim() == 1 else list(values.numpy()))
+        rows = values.numpy()
+        # The type is named, so that no documents have the same schema as some.
+        kind = pa.from_numpy_dtype(rows.dtype)
+        columns[name] = pa.array(rows, kind) if rows.ndim == 1 else pa.array(list(rows), pa.list_(kind))
     return pa.table(columns)

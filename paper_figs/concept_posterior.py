@@ -23,7 +23,7 @@ def draw(run: Path) -> "Figure | None":
     if not examples:
         return None
     panels = [e for e in examples if e["seed"] == examples[0]["seed"]][:PANELS]
-    columns = min(3, len(panels))
+    columns = 2 if len(panels) in (2, 4) else min(3, len(panels))
     rows = -(-len(panels) // columns)
     drawn, grid = style.figure(0.7 + 1.75 * rows, rows, columns, sharey=True, squeeze=False)
     for axes in grid.flat[len(panels) :]:
@@ -42,7 +42,7 @@ def draw(run: Path) -> "Figure | None":
         axes.tick_params(axis="x", length=0, labelsize=7)
         axes.set_title(f"H(c|d1) = {posterior['entropy']:.2f} nats", loc="left", fontsize=8)
         axes.grid(axis="x", visible=False)
-        axes.set_ylim(0, 1)
+    grid.flat[0].set_ylim(0, None)
     for axes in grid[:, 0]:
         axes.set_ylabel("probability")
     drawn.supxlabel("concept, most probable first (▲ the true one)", fontsize=8.5)
@@ -61,11 +61,10 @@ def caption(run: Path) -> str | None:
     draws = examples[0]["posterior"]["draws"]
     seeds = len({example["seed"] for example in examples})
     return (
-        f"Concepts of the documents written for one d1, averaged over {draws} draws: the synthesizer differs from "
-        f"exact Bayes by {nats(float(distance))} in total variation, two sets of exact draws by "
-        f"{nats(float(control))} (mean of {count(len(examples), 'seed document')}, {count(seeds, 'seed')}; shown: "
-        f"seed {examples[0]['seed']}). Bars are the posterior given d1; a document's own posterior is less sure, so "
-        "draws of exact Bayes are the measure, not the bars."
+        f"The concepts of the synthesizer's documents differ from those of exact Bayes' by {nats(float(distance))} in "
+        f"total variation, where sampling alone makes {nats(float(control))}. Posteriors of {draws} documents for each "
+        f"d1 averaged; {count(len(examples), 'd1')}, {count(seeds, 'seed')}; shown: seed {examples[0]['seed']}. A "
+        "document's own posterior is less sure than the one given d1 (bars): exact draws are the measure, not bars."
     )
 
 

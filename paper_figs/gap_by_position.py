@@ -12,7 +12,8 @@ from paper_figs.wording import count, nats, percent
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FLOOR = 1e-5  # nats: what is below is exact to the eye
+TINY = 1e-12  # nats: a logarithmic axis has no zero
+FLOOR = 1e-4  # nats: the axis ends here, or at half of the synthesizer's least gap
 
 
 @style.styled
@@ -23,7 +24,7 @@ def draw(run: Path) -> "Figure | None":
     if not subjects:
         return None
     drawn, axes = style.figure(3.6)
-    ends = []
+    ends, lowest = [], FLOOR
     for subject in subjects:
         rows = [r for r in results.of(names.BAYES_GAP_AT_POSITION, subject) if r["seed"] is None]
         rows = sorted((r for r in rows if r["estimate"] is not None), key=lambda r: r["at"])
@@ -31,17 +32,20 @@ def draw(run: Path) -> "Figure | None":
             continue
         look = style.look(subject, subjects)
         at = np.array([r["at"] for r in rows]) + 1
-        mean = np.maximum([r["estimate"] for r in rows], FLOOR)
+        mean = np.maximum([r["estimate"] for r in rows], TINY)
         ours = subject in (names.SYNTHESIZER, names.RANDOM_PAIRS_SYNTHESIZER)
         axes.plot(
             at, mean, color=look.color, ls=look.dash, marker=look.marker, ms=4, markevery=max(1, len(at) // 8),
             lw=2.2 if ours else 1.2, zorder=3 if ours else 2,
         )  # fmt: skip
+        if ours:
+            lowest = min(lowest, float(mean.min()) / 2)
         if rows[0]["se"] is not None:
             se = np.array([r["se"] for r in rows])
-            axes.fill_between(at, np.maximum(mean - 2 * se, FLOOR), mean + 2 * se, color=look.color, alpha=0.15, lw=0)
+            axes.fill_between(at, np.maximum(mean - 2 * se, TINY), mean + 2 * se, color=look.color, alpha=0.15, lw=0)
         ends.append((at[-1], float(mean[-1]), names.synthesizer_label(subject), look.color))
     axes.set_yscale("log")
+    axes.set_ylim(bottom=lowest)
     axes.set_xlabel("position in d2 (tokens)")
     axes.set_ylabel("KL from the exact predictive (nats/token)")
     axes.margins(x=0.01)
@@ -55,16 +59,20 @@ def caption(run: Path) -> str | None:
     results = read_results(run)
     if not results.of(names.BAYES_GAP_AT_POSITION):
         return None
-    parts = []
-    for subject in (names.SYNTHESIZER, names.RANDOM_PAIRS_SYNTHESIZER, names.PRIOR, names.MAP):
+    measures = (names.BAYES_GAP, names.BAYES_GAP_FRACTION)
+    ours, share = (results.over_seeds(measure, names.SYNTHESIZER) for measure in measures)
+    finding = ""
+    if ours:
+        of_information = f", {percent(share['estimate'])} of I(d1;d2)" if share else ""
+        finding = f"The synthesizer's Bayes gap is {nats(ours['estimate'])} nats a document{of_information}. "
+    others = []
+    for subject in (names.RANDOM_PAIRS_SYNTHESIZER, names.PRIOR, names.MAP):
         total = results.over_seeds(names.BAYES_GAP, subject)
         if total:
-            parts.append(f"{names.synthesizer_label(subject)} {nats(total['estimate'])}")
-    share = results.over_seeds(names.BAYES_GAP_FRACTION, names.SYNTHESIZER)
-    spent = f"; the synthesizer's is {percent(share['estimate'])} of I(d1;d2)" if share else ""
+            others.append(f"{names.synthesizer_label(subject)} {nats(total['estimate'])}")
+    beside = f"Beside it: {', '.join(others)}. " if others else ""
     documents = max(r["n"] for r in results.of(names.BAYES_GAP) if r["seed"] is not None)
     return (
-        f"Bayes gap in nats a document: {', '.join(parts)}{spent}. Exact Bayes is 0 at every position and below this "
-        f"logarithmic axis. Mean of {count(len(results.seeds), 'seed')}, {count(documents, 'document')} each; "
-        "bands are two standard errors over seeds."
+        f"{finding}{beside}Exact Bayes is 0 at every position, below this logarithmic axis. Mean of "
+        f"{count(len(results.seeds), 'seed')}, {count(documents, 'document')} each; bands are two standard errors."
     )

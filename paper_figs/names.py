@@ -32,14 +32,14 @@ SBP_MINUS_RANDOM_PAIRS = "sbp - random-pairs"
 ARM_LABELS = {
     REPETITION: "repetition",
     SBP: "SBP",
-    RANDOM_PAIRS: "SBP, random pairs",
-    EXACT: "exact-Bayes synthesis",
+    RANDOM_PAIRS: "SBP (random pairs)",
+    EXACT: "exact-Bayes text",
     ORACLE: "oracle",
     SBP_MINUS_RANDOM_PAIRS: "SBP less random pairs",
 }
 SYNTHESIZER_LABELS = {
     SYNTHESIZER: "synthesizer",
-    RANDOM_PAIRS_SYNTHESIZER: "synthesizer, random pairs",
+    RANDOM_PAIRS_SYNTHESIZER: "synthesizer (random pairs)",
     EXACT: "exact Bayes",
     PRIOR: "prior (ignores d1)",
     MAP: "MAP (one concept)",

@@ -67,14 +67,19 @@ def folded(summary: str, content: str) -> str:
 
 
 def inline_figure(svg: str, caption: str) -> str:
-    """A figure drawn into the page: its ink and grid follow the page's light or dark colours."""
+    """A figure drawn into the page: its ink and grid follow the page's light or dark colours.
+
+    The caption's first sentence, the finding, stands out.
+    """
     drawing = svg[svg.index("<svg") :]
     drawing = re.sub(style.INK, "currentColor", drawing, flags=re.IGNORECASE)
     drawing = re.sub(style.GRID, "var(--line)", drawing, flags=re.IGNORECASE)
     drawing = re.sub(style.MUTED, "var(--muted)", drawing, flags=re.IGNORECASE)
     drawing = re.sub(r"<metadata>.*?</metadata>", "", drawing, flags=re.DOTALL)
     drawing = drawing.replace("<svg", f'<svg role="img" aria-label="{escape(caption, quote=True)}"', 1)
-    return f'<figure><div class="wide">{drawing}</div><figcaption>{escape(caption)}</figcaption></figure>'
+    finding, _, rest = caption.partition(". ")
+    words = f"<b>{escape(finding)}.</b> {escape(rest)}" if rest else f"<b>{escape(finding)}</b>"
+    return f'<figure><div class="wide">{drawing}</div><figcaption>{words}</figcaption></figure>'
 
 
 def examples(columns: Sequence[tuple[str, str]]) -> str:

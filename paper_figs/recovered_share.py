@@ -15,7 +15,7 @@ CHECKPOINTS = ((names.FINAL, "end of the budget", 0.16), (names.BEST, "best vali
 
 @style.styled
 def draw(run: Path) -> "Figure | None":
-    """A row for each arm: estimate, interval over seeds, ticks for single seeds; None where no share is defined."""
+    """A row for each arm: estimate, interval over seeds, dots for single seeds; None where no share is defined."""
     results = read_results(run)
     arms = _arms(results)
     if not arms:
@@ -32,7 +32,7 @@ def draw(run: Path) -> "Figure | None":
             y = len(arms) - 1 - row + offset
             filled = look.color if checkpoint == names.FINAL else "none"
             dots = [100 * r["estimate"] for r in results.by_seed(measure, arm).values()]
-            axes.plot(dots, [y] * len(dots), "|", color=look.color, ms=7, mew=1, alpha=0.7)
+            axes.plot(dots, [y] * len(dots), "o", color=look.color, ms=3.2, mec="none", alpha=0.55)
             over = results.over_seeds(measure, arm)
             if over is None:
                 continue
@@ -50,7 +50,7 @@ def draw(run: Path) -> "Figure | None":
     axes.set_xlabel("share of the oracle's gain over repetition (%): 0 repetition, 100 oracle")
     marks = sorted({row["certainty"] for row in published})
     axes.set_title(
-        f"filled: end of the budget; open: best checkpoint; ticks: single seeds\n"
+        f"filled: end of the budget; open: best checkpoint; dots: single seeds\n"
         f"band: published {min(shares):.0f}–{max(shares):.0f} % of QA accuracy (certainty {', '.join(marks)})",
         loc="left",
         color=style.MUTED,
@@ -71,15 +71,12 @@ def caption(run: Path) -> str | None:
         found = [(arm, results.over_seeds(measure, arm)) for arm in arms]
         stated = [f"{names.arm_label(arm)} {interval(row)}" for arm, row in found if row]
         if stated:
-            sentences.append(f"At the {where}: {', '.join(stated)}.")
+            sentences.append(f"Share of the oracle's gain recovered at the {where}: {', '.join(stated)}.")
         else:
             sentences.append(f"At the {where} the oracle's gain is not clearly above 0: no share is defined.")
-    adverse = adverse_seeds(results)
-    sentences += adverse
     n = len(results.seeds)
-    how = f"Intervals are 95 % paired bootstrap (expanded percentile) over {count(n, 'seed')}"
-    sentences.append(f"{how}." if n > 1 else "One seed has no interval.")
-    return " ".join(sentences)
+    how = f"Intervals are 95 % paired bootstrap over {count(n, 'seed')}."
+    return " ".join([*sentences, *adverse_seeds(results), how if n > 1 else "One seed has no interval."])
 
 
 def adverse_seeds(results: Results) -> list[str]:

@@ -26,12 +26,7 @@ FIGURES = {
     "concept-posterior": concept_posterior,
     "pairing-precision": pairing_precision,
 }
-EXAMPLE_COLUMNS = (
-    ("d1", "d1"),
-    ("exact d2", "exact"),
-    ("synthesized d2", "synthesized"),
-    ("a true partner", "partner"),
-)
+EXAMPLE_COLUMNS = (("d1", "d1"), ("exact d2", "exact"), ("synthesized d2", "synthesized"), ("partner of d1", "partner"))
 
 
 def write_report(run: Path) -> None:
@@ -48,7 +43,6 @@ def write_report(run: Path) -> None:
     os.chmod(name, 0o644)
     os.replace(name, file)
     print(t.headline(run))
-    print(f"\nreport: {file}")
 
 
 def draw_figures(run: Path) -> list[str]:
@@ -64,7 +58,8 @@ def draw_figures(run: Path) -> list[str]:
 
 def _head(run: Path, results: Results) -> list[str]:
     n = count(len(results.seeds), "seed")
-    head = [f"<h1>{escape(run.name)}</h1>", f'<p class="muted">{escape(results.label)}, {n}</p>']
+    about = [f"{results.label}, {n}", t.information_line(results)]
+    head = [f"<h1>{escape(run.name)}</h1>", f'<p class="muted">{escape("; ".join(filter(None, about)))}</p>']
     head += [f'<p class="warning">{escape(sentence)}</p>' for sentence in recovered_share.adverse_seeds(results)]
     return head
 

@@ -43,11 +43,6 @@ class Results:
         found = [r for r in self.of(measure, subject) if r["seed"] is not None and r["estimate"] is not None]
         return {row["seed"]: row for row in sorted(found, key=lambda row: row["seed"])}
 
-    @property
-    def is_world(self) -> bool:
-        """Whether exact Bayes is known."""
-        return any(row["measure"].startswith("information ") for row in self.rows)
-
 
 def read_results(run: Path) -> Results:
     """The run's results.json. Raises FileNotFoundError where there is none."""

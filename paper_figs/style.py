@@ -46,7 +46,7 @@ LOOKS = {
 }
 OTHERS = (
     Look(SKY, (0, (3, 1)), "v"),
-    Look(MUTED, (0, (3, 1)), "<"),
+    Look(GREEN, (0, (3, 1, 1, 1)), "<"),
     Look(INK, (0, (1, 2)), "P"),
     Look(MUTED, "-", "*"),
     Look(SKY, "-", ">"),
@@ -120,26 +120,32 @@ def save(drawn: "Figure", folder: Path, name: str) -> str:
     return svg.read_text(encoding="utf-8")
 
 
-def label_ends(axes: "Axes", ends: list[tuple[float, float, str, str]], gap: float = 0.055) -> None:
-    """Write each line's name at its right end: (x, y, text, colour), moved apart vertically where they would touch.
+def label_ends(axes: "Axes", ends: list[tuple[float, float, str, str]], gap: float = 0.06) -> None:
+    """Write each line's name to the right of its end: (x, y, text, colour), moved apart where names would touch.
 
-    gap: least distance as a share of the axes' height.
+    The axes' limits are fixed by it. gap: least distance as a share of the axes' height.
     """
-    low, high = axes.get_ylim()
-    placed: list[float] = []
-    for x, y, text, color in sorted(ends, key=lambda end: end[1]):
-        at = (y - low) / (high - low)
-        if placed and at < placed[-1] + gap:
-            at = placed[-1] + gap
-        placed.append(at)
-        axes.annotate(
-            text,
-            (x, y),
-            xytext=(1.02, at),
-            textcoords="axes fraction",
-            color=color,
-            va="center",
-            fontsize=8,
-            annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": color, "lw": 0.5, "shrinkA": 0, "shrinkB": 2},
-        )
+    axes.set(xlim=axes.get_xlim(), ylim=axes.get_ylim())
+    to_axes = axes.transData + axes.transAxes.inverted()
+    found = sorted(((to_axes.transform((x, y)), text, color) for x, y, text, color in ends), key=lambda end: end[0][1])
+    heights = spread([min(1.0, max(0.0, at[1])) for at, _, _ in found], gap)
+    for (at, text, color), height in zip(found, heights, strict=True):
+        start = min(1.0, max(0.0, at[1]))
+        leader = ([at[0], 1.03], [start, height])
+        axes.plot(*leader, color=color, lw=0.6, transform=axes.transAxes, clip_on=False, zorder=1)
+        axes.text(1.04, height, text, color=color, va="center", fontsize=8, transform=axes.transAxes)
+
+
+def spread(heights: list[float], gap: float) -> list[float]:
+    """Ascending heights moved as little as possible (least squares) until neighbours are ``gap`` apart."""
+    blocks: list[list[float]] = []  # of heights less what the gaps below take; neighbours that collide are pooled
+    for i, height in enumerate(heights):
+        blocks.append([height - i * gap])
+        while len(blocks) > 1 and _mean(blocks[-2]) > _mean(blocks[-1]):
+            blocks[-2:] = [blocks[-2] + blocks[-1]]
+    levels = [_mean(block) for block in blocks for _ in block]
+    return [level + i * gap for i, level in enumerate(levels)]
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)

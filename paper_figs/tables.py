@@ -6,7 +6,9 @@ from pathlib import Path
 from paper_figs import names
 from paper_figs.recovered_share import adverse_seeds
 from paper_figs.run_files import Results, read_results
-from paper_figs.wording import interval, nats, percent
+from paper_figs.wording import count, interval, nats, percent
+
+INFORMATION = (names.CONCEPT_ENTROPY, names.CONCEPT_INFORMATION, names.PAIR_INFORMATION, names.LOG_CONCEPTS)
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,15 @@ def synthesizers_table(results: Results) -> Table:
 
 def world_table(results: Results) -> Table:
     """The world's information figures in nats, mean over seeds."""
-    measures = [m for m in dict.fromkeys(r["measure"] for r in results.rows) if m.startswith("information ")]
-    found = [(m.removeprefix("information "), results.over_seeds(m, names.WORLD)) for m in measures]
+    found = [(m.removeprefix("information "), results.over_seeds(m, names.WORLD)) for m in INFORMATION]
     return Table(["quantity", "nats"], [[name, interval(row, nats)] for name, row in found if row])
+
+
+def information_line(results: Results) -> str:
+    """How ambiguous a document is, on one line; empty for text, where nobody knows."""
+    found = {m: results.over_seeds(m, names.WORLD) for m in INFORMATION}
+    stated = [f"{m.removeprefix('information ')} = {nats(row['estimate'])}" for m, row in found.items() if row]
+    return f"{', '.join(stated)} nats" if stated else ""
 
 
 def pairs_table(results: Results) -> Table:
@@ -98,8 +106,8 @@ def headline(run: Path) -> str:
     widths = [max(len(line[i]) for line in lines) for i in range(len(shown.header))]
     text = [_aligned(line, widths, shown.words) for line in lines]
     n = len(results.seeds)
-    note = f"{results.label}: nats/token; {n} seed{'' if n == 1 else 's'}, 95 % intervals over seeds in brackets"
-    return "\n".join([note, *text, *adverse_seeds(results)])
+    note = f"{results.label}: nats/token; {count(n, 'seed')}, 95 % intervals over seeds in brackets"
+    return "\n".join(filter(None, [note, information_line(results), *text, *adverse_seeds(results)]))
 
 
 def _aligned(cells: list[str], widths: list[int], words: int) -> str:
