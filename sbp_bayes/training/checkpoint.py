@@ -17,14 +17,16 @@ from sbp_bayes.files import atomic_write
 from sbp_bayes.model.transformer import ModelConfig, Transformer
 
 KEEP = 2  # training states kept: the newest, and the one before it should the newest be damaged
+METADATA = "sbp_bayes"
 DIGEST = hashlib.sha256().digest_size
 
 
 def save_model(model: Transformer, path: Path, tokenizer_fingerprint: str = "") -> None:
     """Write the weights atomically; shape and tokenizer fingerprint travel in the file's metadata."""
     weights = {name: weight.detach().cpu().contiguous() for name, weight in model.named_parameters()}
-    metadata = {"config": json.dumps(dataclasses.asdict(model.config)), "tokenizer": tokenizer_fingerprint}
-    atomic_write(path, lambda temporary: save_file(weights, temporary, metadata))
+    # One key: safetensors writes several in an order that changes from run to run.
+    description = {"config": dataclasses.asdict(model.config), "tokenizer": tokenizer_fingerprint}
+    atomic_write(path, lambda temporary: save_file(weights, temporary, {METADATA: json.dumps(description)}))
 
 
 def load_model(path: Path, tokenizer_fingerprint: str | None = None, config: ModelConfig | None = None) -> Transformer:
@@ -36,9 +38,9 @@ def load_model(path: Path, tokenizer_fingerprint: str | None = None, config: Mod
         raise UserError(f"{path}: not found, expected a checkpoint (.safetensors)")
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
+            description = json.loads(file.metadata()[METADATA])
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-        stored = ModelConfig(**json.loads(metadata["config"]))
+        stored, tokenizer = ModelConfig(**description["config"]), description["tokenizer"]
         model = Transformer(stored)
         model.load_state_dict(weights)
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -48,9 +50,8 @@ def load_model(path: Path, tokenizer_fingerprint: str | None = None, config: Mod
         differing = [f.name for f in dataclasses.fields(config) if getattr(config, f.name) != getattr(stored, f.name)]
         differences = ", ".join(f"{n} {getattr(stored, n)} (expected {getattr(config, n)})" for n in differing)
         raise UserError(f"{path}: the model's shape does not fit: {differences}")
-    if tokenizer_fingerprint is not None and metadata.get("tokenizer") != tokenizer_fingerprint:
-        found = metadata.get("tokenizer") or "none"
-        raise UserError(f"{path}: trained with tokenizer {found}, expected {tokenizer_fingerprint}")
+    if tokenizer_fingerprint is not None and tokenizer != tokenizer_fingerprint:
+        raise UserError(f"{path}: trained with tokenizer {tokenizer or 'none'}, expected {tokenizer_fingerprint}")
     return model
 
 

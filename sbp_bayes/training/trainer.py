@@ -166,7 +166,7 @@ class _Run:
             line["validation_loss"] = loss = evaluate(self.model, self.validation).nats
             if not math.isfinite(loss):
                 raise UserError(
-                    f"{self.name}: the held-out loss is not finite at step {self.step}; try a lower learning rate"
+                    f"{self.name}: the held-out loss is {loss} at step {self.step}; try a lower learning rate"
                 )
             if self.best_loss is None or loss < self.best_loss:
                 self.best_step, self.best_loss, self.bad_evaluations = self.step, loss, 0
