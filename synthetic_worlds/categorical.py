@@ -10,13 +10,11 @@ from synthetic_worlds.dials import WorldError
 def cumulative(probabilities: Tensor) -> Tensor:
     """Cumulative sums (..., n) for `draw`; rows need not sum to one exactly.
 
-    From the last possible outcome on the value is infinite, so that rounding can never select an impossible one.
+    Divided by its own last value, a row reaches exactly one at its last possible outcome: rounding can never select
+    an impossible one, as uniform draws are below one.
     """
     sums = probabilities.cumsum(-1)
-    sums = sums / sums[..., -1:]
-    tail_is_empty = probabilities.flip(-1).cumsum(-1).flip(-1).roll(-1, -1) == 0
-    tail_is_empty[..., -1] = True
-    return sums.masked_fill(tail_is_empty, torch.inf)
+    return sums / sums[..., -1:]
 
 
 def draw(cumulative_rows: Tensor, n: int, generator: torch.Generator) -> Tensor:

@@ -111,7 +111,7 @@ def information(world: Process, n: int, generator: torch.Generator) -> Informati
         I_d1_d2_se=float(gain.std()) / math.sqrt(n),
         H_c=prior_entropy,
         log_C=math.log(world.C) if finite else math.nan,
-        n=n,
+        n=len(gain),
     )
 
 

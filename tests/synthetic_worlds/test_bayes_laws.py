@@ -147,6 +147,14 @@ def test_chunks_change_nothing(positive_world, monkeypatch):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-14)
 
 
+def test_information_uses_every_pair_whatever_the_chunks(positive_world, monkeypatch):
+    whole = exact.information(positive_world, 1000, torch.Generator().manual_seed(0))
+    monkeypatch.setattr("synthetic_worlds.world.CHUNK_ELEMENTS", 24)
+    parts = exact.information(positive_world, 1000, torch.Generator().manual_seed(0))
+    assert parts.n == whole.n == 1000
+    assert abs(parts.I_d1_d2_se / whole.I_d1_d2_se - 1) < 0.2
+
+
 def test_no_documents_at_all(positive_world):
     none = torch.empty(0, positive_world.L, dtype=torch.int64)
     assert exact.concept_log_posterior(positive_world, none).shape == (0, positive_world.C)
