@@ -26,15 +26,21 @@ def draw(cumulative_rows: Tensor, n: int, generator: torch.Generator) -> Tensor:
 
 
 def overlap_mixture(
-    random: np.random.Generator, concepts: int, shape: tuple[int, ...], overlap: float, concentration: float
+    random: np.random.Generator,
+    concepts: int,
+    shape: tuple[int, ...],
+    overlap: float,
+    concentration: float,
+    base_concentration: float = 1.0,
 ) -> Tensor:
     """``overlap * base + (1 - overlap) * specific_c`` (C, *shape) float64: distributions over the last axis.
 
-    base ~ Dirichlet(1), shared by all concepts; specific_c ~ Dirichlet(concentration), one for each. The draws don't
-    depend on ``overlap``: turning that dial moves the same world along a line. overlap = 1 leaves the base exactly.
+    base ~ Dirichlet(base_concentration), shared by all concepts; specific_c ~ Dirichlet(concentration), one for each.
+    The draws don't depend on ``overlap``: turning that dial moves the same world along a line. overlap = 1 leaves the
+    base exactly.
     """
     *rows, outcomes = shape
-    base = random.dirichlet(np.ones(outcomes), size=tuple(rows))
+    base = random.dirichlet(np.full(outcomes, base_concentration), size=tuple(rows))
     specific = random.dirichlet(np.full(outcomes, concentration), size=(concepts, *rows))
     mixture = overlap * base + (1 - overlap) * specific
     return torch.from_numpy(mixture / mixture.sum(-1, keepdims=True))
