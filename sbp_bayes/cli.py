@@ -39,6 +39,8 @@ class RunArguments:
     """Threads of each process."""
     device: str = "auto"
     """cpu, cuda, or auto."""
+    fresh: bool = False
+    """Make finished stages again where the code has changed since."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def run(arguments: list[str]) -> int:
         print(_run_help())
         return 0
     parsed = tyro.cli(RunArguments, prog="sbp run", args=arguments)
-    machine = Machine(parsed.out, parsed.workers, parsed.threads, parsed.device)
+    machine = Machine(parsed.out, parsed.workers, parsed.threads, parsed.device, parsed.fresh)
     _show(run_experiment(parsed.experiment, parsed.set, machine))
     return 0
 

@@ -11,12 +11,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+from sbp_bayes import plugins
 from sbp_bayes.errors import UserError
-from sbp_bayes.files import content_hash, read_json, sync_folder, write_json
+from sbp_bayes.files import content_hash, file_hash, read_json, sync_folder, write_json
 from sbp_bayes.ledger import Entry
 
 RECORD = "stage.json"
@@ -80,6 +81,7 @@ def run_stage(stage: Stage, kind: Kind, root: Path, device: str) -> None:
             record = {
                 "kind": stage.kind,
                 "name": stage.name,
+                "code": code_hash(),
                 "config": stage.config,
                 "inputs": {name: s.folder(root).name for name, s in stage.inputs.items()},
                 "ledger": entries,
@@ -90,6 +92,12 @@ def run_stage(stage: Stage, kind: Kind, root: Path, device: str) -> None:
             sync_folder(root)
         except OSError as error:
             raise UserError(f"{stage.name}: {error.strerror or error} ({error.filename or partial})") from error
+
+
+def made_by_other_code(stages: list[Stage], root: Path) -> list[Stage]:
+    """The finished stages whose code has changed since; they are kept, for a comment changes the code as well."""
+    finished = [stage for stage in stages if stage.is_finished(root)]
+    return [stage for stage in finished if read_record(stage, root).get("code") != code_hash()]
 
 
 def read_record(stage: Stage, root: Path) -> dict:
@@ -110,6 +118,14 @@ def in_order(targets: list[Stage]) -> list[Stage]:
     for target in targets:
         visit(target)
     return list(order.values())
+
+
+@cache
+def code_hash() -> str:
+    """Identifies the source of this package and of every package whose plugins it may call."""
+    folders = {Path(__file__).parent, *plugins.package_folders()}
+    files = sorted(file for folder in folders for file in folder.rglob("*.py"))
+    return content_hash([[str(file.relative_to(file.parents[1])), file_hash(file)] for file in files])
 
 
 @contextmanager

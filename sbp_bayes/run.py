@@ -9,6 +9,7 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,13 +27,15 @@ REPORTED_PACKAGES = ("torch", "triton", "pyro-ppl", "numpy", "scipy", "pyarrow",
 class Machine:
     """What an experiment runs on; never part of what identifies a result.
 
-    root: folder of runs and stages; workers, threads: processes and threads of each, 0: chosen; device: torch's name
+    root: folder of runs and stages; workers, threads: processes and threads of each, 0: chosen; device: torch's name;
+    fresh: make the stages again that were made by other code
     """
 
     root: Path
     workers: int = 0
     threads: int = 1
     device: str = "auto"
+    fresh: bool = False
 
 
 def run_experiment(file: Path, overrides: Sequence[str], machine: Machine) -> Path:
@@ -43,16 +46,23 @@ def run_experiment(file: Path, overrides: Sequence[str], machine: Machine) -> Pa
     config = load_experiment(file, overrides)
     run = machine.root / config.name
     identity = content_hash([__version__, _plugin_versions(), as_tables(config)])
-    if (run / COMPLETE).exists() and read_json(run / COMPLETE).get("identity") == identity:
+    if not machine.fresh and (run / COMPLETE).exists() and read_json(run / COMPLETE).get("identity") == identity:
         return run
     # Everything below needs torch; a finished run is answered without it.
     from sbp_bayes.executor import default_workers, run_graph
-    from sbp_bayes.graph import in_order, read_record
+    from sbp_bayes.graph import in_order, made_by_other_code, read_record
     from sbp_bayes.plan import plan_seed
 
     device = _device(machine.device)
     stages = machine.root / "stages"
     plans = [plan_seed(config, seed) for seed in config.seeds]
+    stale = made_by_other_code(in_order([p.evaluation for p in plans]), stages)
+    if stale and machine.fresh:
+        for stage in stale:
+            shutil.rmtree(stage.folder(stages))
+    elif stale:
+        note = f"note: {len(stale)} finished stages were made by other code than this; --fresh makes them again"
+        print(note, file=sys.stderr)
     run_graph(
         [p.evaluation for p in plans], stages, machine.workers or default_workers(device), machine.threads, device
     )

@@ -227,7 +227,7 @@ def synthesize(stage: Stage, inputs: dict[str, Path], out: Path, device: str) ->
     _write_synthetic(out, tokenizer, samples.tokens, seed_documents, kept, reasons)
     return [
         Entry(stage.name, "prefill", samples.prefill_tokens, samples.prefill_flops),
-        Entry(stage.name, "decoding", samples.decoding_tokens, samples.decoding_flops),
+        Entry(stage.name, "decoding", samples.decoded_tokens, samples.decoding_flops),
     ]
 
 

@@ -12,7 +12,8 @@ from sbp_bayes.ledger import Entry
 
 def write_once(stage, inputs, out, device):
     """Fails when called a second time for the same stage."""
-    (out / "value").open("x").write("".join((folder / "value").read_text() for folder in inputs.values()) + stage.name)
+    with (out / "value").open("x") as file:
+        file.write("".join((folder / "value").read_text() for folder in inputs.values()) + stage.name)
     return [Entry(stage.name, "training", 3, 4.0)]
 
 
