@@ -76,8 +76,9 @@ class Information:
 
     @property
     def ambiguity(self) -> float:
-        """H(c|d1) / log C: 0 where a document identifies its concept, 1 where it says nothing."""
-        return self.H_c_given_d1 / self.log_C if self.log_C else 0.0
+        """H(c|d1) / H(c): 0 where a document identifies its concept, 1 where it says nothing. H(c) = log C where all
+        concepts are equally frequent."""
+        return self.H_c_given_d1 / self.H_c if self.H_c else 0.0
 
 
 def information(world: Process, n: int, generator: torch.Generator) -> Information:
@@ -88,7 +89,7 @@ def information(world: Process, n: int, generator: torch.Generator) -> Informati
     concept has no such entropy (a differential one depends on the coordinates chosen for the concept): its two fields
     are NaN, and I(c;d1), which does not depend on them, averages log p(d|c) - log p(d).
     """
-    finite = isinstance(world, ConceptWorld)
+    finite = not math.isnan(world.log_C)
     knowledge, gains = [], []
     for start in range(0, n, world.chunk):
         concepts = world.sample_concepts(min(world.chunk, n - start), generator)
@@ -110,7 +111,7 @@ def information(world: Process, n: int, generator: torch.Generator) -> Informati
         I_d1_d2=float(gain.mean()),
         I_d1_d2_se=float(gain.std()) / math.sqrt(n),
         H_c=prior_entropy,
-        log_C=math.log(world.C) if finite else math.nan,
+        log_C=world.log_C,
         n=len(gain),
     )
 

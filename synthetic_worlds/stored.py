@@ -29,6 +29,6 @@ def stored_worlds() -> dict[str, dict]:
 
 
 def over_seeds(preset: dict, field: str) -> Figure:
-    """A field of `exact.Information` over the seeds of a stored preset; ``ambiguity`` is H(c|d1) / log C."""
-    values = [seed["H_c_given_d1"] / seed["log_C"] if field == "ambiguity" else seed[field] for seed in preset["seeds"]]
+    """A field of `exact.Information` over the seeds of a stored preset; ``ambiguity`` is H(c|d1) / H(c)."""
+    values = [seed["H_c_given_d1"] / seed["H_c"] if field == "ambiguity" else seed[field] for seed in preset["seeds"]]
     return Figure(statistics.fmean(values), statistics.stdev(values))

@@ -11,6 +11,7 @@ document has -inf, and conditioning on one leaves a belief of -inf everywhere: i
 
 import hashlib
 import json
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -101,6 +102,15 @@ class Process(ABC):
     @abstractmethod
     def chunk(self) -> int:
         """How many documents exact inference handles at a time."""
+
+    @property
+    def log_C(self) -> float:
+        """Log of the number of concepts; NaN where they are not finitely many: then there is no `belief_entropy`."""
+        return math.nan
+
+    def belief_entropy(self, belief: Tensor) -> Tensor:
+        """(B,) entropy of the concept under each row, in nats."""
+        raise WorldError(f"world {self.name}: a continuous concept has no entropy of its own")
 
     def sample(self, n: int, generator: torch.Generator, concepts: Tensor | None = None) -> Documents:
         """``n`` documents; their concepts are drawn from the prior where not given (n, ...)."""
@@ -204,6 +214,10 @@ class ConceptWorld(World):
         """Number of concepts."""
         return len(self.prior)
 
+    @property
+    def log_C(self) -> float:
+        return math.log(self.C)
+
     @cached_property
     def log_prior(self) -> Tensor:
         """(C,) log pi."""
@@ -250,7 +264,6 @@ class ConceptWorld(World):
         return self.sample_given_concepts(draw(cumulative(belief.exp()), 1, generator)[:, 0], generator)
 
     def belief_entropy(self, belief: Tensor) -> Tensor:
-        """(B,) entropy of the concept under each row, in nats."""
         return torch.special.entr(belief.exp()).sum(1)
 
 
