@@ -67,6 +67,18 @@ def test_long_documents_do_not_underflow():
         torch.testing.assert_close(tokens, evidence, rtol=1e-11, atol=0)
 
 
+def test_a_concept_ruled_out_early_stays_out_of_a_long_document(world_with_zeros):
+    """Words 2 and 0 in the middle leave no concept, for all the rescalings that follow."""
+    world = type(world_with_zeros)(**world_with_zeros.parameters(), length=60)
+    document = torch.ones(1, 60, dtype=torch.int64)
+    document[0, 20], document[0, 30] = 2, 0
+    assert (world.log_likelihood(document) == -torch.inf).all()
+    assert not world.token_log_likelihood(document).isnan().any()
+    assert (exact.concept_log_posterior(world, document) == -torch.inf).all()
+    log_probs = exact.next_token_log_probs(world, document)
+    assert torch.isfinite(log_probs[0, :20, 1]).all() and (log_probs[0, 31:] == -torch.inf).all()
+
+
 def test_a_state_too_improbable_for_float64_can_come_back():
     """Two states that never mix, 1e-3 times as likely each token: after 200 tokens 1e-600, then the only one left."""
     values = dict(dtype=torch.float64)
