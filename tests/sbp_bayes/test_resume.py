@@ -196,23 +196,24 @@ def test_kill_9_at_random_moments_changes_nothing(tmp_path):
         assert process.stdout.readline() == b"start\n"
         return process
 
-    began = time.monotonic()
     whole = start(tmp_path / "whole")
     assert whole.wait() == 0
-    length = time.monotonic() - began
     whole.stdout.close()
     expected = outcome(tmp_path / "whole")
 
     rng = random.Random(seed_for("kill"))
-    folder, kills = tmp_path / "killed", 0
-    while kills < 3:
+    folder, lines = tmp_path / "killed", 1
+    metrics = folder / "metrics.jsonl"
+    for _ in range(3):
         process = start(folder)
-        time.sleep(rng.uniform(0.02, 0.3) * length)
+        lines += rng.randint(1, 4)
+        while process.poll() is None and not (metrics.exists() and metrics.read_bytes().count(b"\n") >= lines):
+            time.sleep(0.001)
+        time.sleep(rng.uniform(0, 0.02))
         assert process.poll() is None, "the run ended before it could be killed"
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
         process.stdout.close()
-        kills += 1
     last = start(folder)
     assert last.wait() == 0
     last.stdout.close()
