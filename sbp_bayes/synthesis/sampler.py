@@ -164,9 +164,10 @@ class _Batch:
         hidden = hidden[self.rows, self.lengths - 1]
         for step in range(config.max_tokens + 1):
             drawn, log_prob = self._draw(self.model.logits(hidden).double(), step)
-            ended = drawn == eos
+            going = ~self.finished[self.rows]  # rows that have ended stay until enough of them leave together
+            ended = going & (drawn == eos)
             # A document still going at max_tokens is cut there: its next token is not part of it.
-            kept = ended if step == config.max_tokens else torch.ones_like(ended)
+            kept = ended if step == config.max_tokens else going
             rows = self.rows[kept]
             self.tokens[rows, step], self.log_probs[rows, step] = drawn[kept], log_prob[kept]
             self.counts[rows] += 1

@@ -99,6 +99,15 @@ def test_specials_appear_only_where_they_may(make_model, prompts, tokenizer, tem
     assert lengths == {3} if tempted == "eos" else min(lengths) >= 3
 
 
+def test_a_document_ends_at_its_first_end_though_others_of_its_batch_go_on(make_model, tokenizer):
+    samples = draw(make_model(), [np.array([BOS])] * 64, tokenizer, max_tokens=60, batch_size=64)
+    lengths = np.array([len(tokens) for tokens in samples.tokens])
+    assert len(np.unique(lengths)) > 5
+    assert not any((tokens >= BOS).any() for tokens in samples.tokens)
+    counted = [len(log_probs) for log_probs in samples.log_probs]
+    assert counted == (lengths + samples.finished).tolist()
+
+
 def test_unfinished_documents_are_cut_and_say_so(make_model, prompts, tokenizer):
     samples = draw(make_model(tied=False), prompts, tokenizer, max_tokens=3)
     assert 0 < samples.finished.sum() < len(prompts)
