@@ -28,7 +28,12 @@ def concept_log_posterior(world: ConceptWorld, *documents: Tensor) -> Tensor:
     """
     if not isinstance(world, ConceptWorld):
         raise WorldError(f"world {world.name}: no finite set of concepts to have a posterior over")
-    return _chunked(world, lambda *given: _belief(world, *given), *documents)
+    return map_beliefs(world, lambda belief: belief, *documents)
+
+
+def map_beliefs(world: Process, function: Callable[[Tensor], Tensor], *documents: Tensor) -> Tensor:
+    """``function`` of the belief after ``documents``, row by row: (B, ...) -> (B, ...)."""
+    return _chunked(world, lambda *given: function(_belief(world, *given)), *documents)
 
 
 def log_predictive(world: Process, d2: Tensor, *given: Tensor) -> Tensor:
