@@ -137,14 +137,15 @@ def label_ends(axes: "Axes", ends: list[tuple[float, float, str, str]], gap: flo
 
 
 def spread(heights: list[float], gap: float) -> list[float]:
-    """Ascending heights moved as little as possible (least squares) until neighbours are ``gap`` apart."""
+    """Ascending heights in 0..1 moved as little as possible (least squares) until neighbours are ``gap`` apart."""
     blocks: list[list[float]] = []  # of heights less what the gaps below take; neighbours that collide are pooled
     for i, height in enumerate(heights):
         blocks.append([height - i * gap])
         while len(blocks) > 1 and _mean(blocks[-2]) > _mean(blocks[-1]):
             blocks[-2:] = [blocks[-2] + blocks[-1]]
     levels = [_mean(block) for block in blocks for _ in block]
-    return [level + i * gap for i, level in enumerate(levels)]
+    room = max(0.0, 1 - gap * (len(levels) - 1))
+    return [min(max(level, 0.0), room) + i * gap for i, level in enumerate(levels)]
 
 
 def _mean(values: list[float]) -> float:

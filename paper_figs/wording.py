@@ -4,9 +4,11 @@ from collections.abc import Sequence
 
 
 def nats(value: float | None) -> str:
-    """Three significant figures; no estimate is written as a dash."""
+    """Three significant figures; no estimate is written as a dash, and what rounding left of a zero as 0."""
     if value is None:
         return "–"
+    if abs(value) < 1e-12:
+        return "0"
     return f"{value:.3g}".replace("-", "−") if abs(value) >= 1e-3 or value == 0 else f"{value:.1e}".replace("-", "−")
 
 

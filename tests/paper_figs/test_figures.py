@@ -149,6 +149,8 @@ def test_published_numbers_carry_their_certainty_and_source():
 def test_labels_move_no_further_than_they_must():
     assert style.spread([0.1, 0.5, 0.9], 0.1) == pytest.approx([0.1, 0.5, 0.9])
     assert style.spread([0.5, 0.5], 0.1) == pytest.approx([0.45, 0.55])
+    assert style.spread([0.0, 0.0, 0.0], 0.1) == pytest.approx([0.0, 0.1, 0.2])
+    assert style.spread([0.98, 1.0], 0.1) == pytest.approx([0.9, 1.0])
     crowded = style.spread([0.2, 0.21, 0.22, 0.8], 0.06)
     assert all(b - a >= 0.06 - 1e-12 for a, b in itertools.pairwise(crowded))
     assert crowded[1] == pytest.approx(0.21) and crowded[3] == 0.8
@@ -174,6 +176,7 @@ def test_numbers_in_words():
     assert wording.nats(0.03167) == "0.0317"
     assert wording.nats(-0.0004) == "−4.0e−04"
     assert wording.nats(None) == "–"
+    assert wording.nats(-3.5e-18) == "0"
     assert wording.percent(-0.094) == "−9 %"
     assert wording.interval({"estimate": 0.5, "low": 0.4, "high": 0.6}) == "50 % [40 %, 60 %]"
     assert wording.interval({"estimate": 0.5, "low": None, "high": None}) == "50 %"
