@@ -72,11 +72,11 @@ def caption(run: Path) -> str | None:
         stated = [f"{names.arm_label(arm)} {interval(row)}" for arm, row in found if row]
         if stated:
             sentences.append(f"Share of the oracle's gain recovered at the {where}: {', '.join(stated)}.")
-        else:
-            sentences.append(f"At the {where} the oracle's gain is not clearly above 0: no share is defined.")
     n = len(results.seeds)
     how = f"Intervals are 95 % paired bootstrap over {count(n, 'seed')}."
-    return " ".join([*sentences, *adverse_seeds(results), how if n > 1 else "One seed has no interval."])
+    return " ".join(
+        [*sentences, *undefined_shares(results), *adverse_seeds(results), how if n > 1 else "One seed has no interval."]
+    )
 
 
 def adverse_seeds(results: Results) -> list[str]:
@@ -89,6 +89,17 @@ def adverse_seeds(results: Results) -> list[str]:
         if losing:
             seeds = f"seed {losing[0]}" if len(losing) == 1 else f"seeds {', '.join(losing)}"
             sentences.append(f"SBP did not beat {other} in {seeds} (of {len(gains)}).")
+    return sentences
+
+
+def undefined_shares(results: Results) -> list[str]:
+    """A plain sentence for each checkpoint at which there are an oracle and arms and yet no share."""
+    sentences = []
+    for checkpoint, where, _ in CHECKPOINTS:
+        measure = names.at_checkpoint(names.RECOVERED, checkpoint)
+        arms = results.subjects(measure)
+        if arms and not any(results.over_seeds(measure, arm) for arm in arms):
+            sentences.append(f"At the {where} the oracle's gain is not clearly above 0: no share is defined.")
     return sentences
 
 

@@ -60,7 +60,8 @@ def _head(run: Path, results: Results) -> list[str]:
     n = count(len(results.seeds), "seed")
     about = [f"{results.label}, {n}", t.information_line(results)]
     head = [f"<h1>{escape(run.name)}</h1>", f'<p class="muted">{escape("; ".join(filter(None, about)))}</p>']
-    head += [f'<p class="warning">{escape(sentence)}</p>' for sentence in recovered_share.adverse_seeds(results)]
+    remarks = [*recovered_share.undefined_shares(results), *recovered_share.adverse_seeds(results)]
+    head += [f'<p class="warning">{escape(sentence)}</p>' for sentence in remarks]
     return head
 
 

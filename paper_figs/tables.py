@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from paper_figs import names
-from paper_figs.recovered_share import adverse_seeds
+from paper_figs.recovered_share import adverse_seeds, undefined_shares
 from paper_figs.run_files import Results, read_results
 from paper_figs.wording import count, interval, nats, percent
 
@@ -107,7 +107,8 @@ def headline(run: Path) -> str:
     text = [_aligned(line, widths, shown.words) for line in lines]
     n = len(results.seeds)
     note = f"{results.label}: nats/token; {count(n, 'seed')}, 95 % intervals over seeds in brackets"
-    return "\n".join(filter(None, [note, information_line(results), *text, *adverse_seeds(results)]))
+    remarks = [*undefined_shares(results), *adverse_seeds(results)]
+    return "\n".join(filter(None, [note, information_line(results), *text, *remarks]))
 
 
 def _aligned(cells: list[str], widths: list[int], words: int) -> str:

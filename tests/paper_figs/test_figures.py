@@ -19,6 +19,7 @@ from paper_figs import (
 )
 from paper_figs.report import FIGURES, draw_figures
 from paper_figs.run_files import read_published, read_results
+from paper_figs.tables import headline
 
 FROM_A_WORLD = ("training-dynamics", "recovered-share", "gap-by-position", "concept-posterior")
 FORBIDDEN = ("torch", "pyro", "sbp_bayes", "synthetic_worlds", "analysis", "pyarrow", "pandas")
@@ -106,6 +107,7 @@ def test_undefined_shares_are_said_to_be_undefined(copy):
     assert recovered_share.draw(copy) is not None
     change_rows(copy, lambda row: {**row, **undefined} if row["measure"] == "recovered best" else row)
     assert recovered_share.draw(copy) is None
+    assert headline(copy).count("no share is defined") == 2
 
 
 def test_dynamics_stand_above_exact_bayes_and_average_seeds(run):
