@@ -1,8 +1,8 @@
 """Every world as a Pyro model: the specification that exact inference is tested against, and a door to Pyro.
 
-A world's own part is `World.pyro_document`, one document given its concept; here it is put together with the prior and
-with Pyro's exact enumeration. Pyro is slow to import and clamps zero probabilities (its log 0 is about -16), so nothing
-but tests and experiments with other inference should use it.
+A world's own part is `Process.pyro_concept` and `Process.pyro_document`, one document given its concept; here they are
+put together, with Pyro's exact enumeration where concepts are finitely many. Pyro is slow to import and clamps zero
+probabilities (its log 0 is about -16), so nothing but tests and experiments with other inference should use it.
 """
 
 from collections.abc import Callable
@@ -10,21 +10,20 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from synthetic_worlds.world import ConceptWorld
+from synthetic_worlds.world import ConceptWorld, Process
 
 
-def pyro_model(world: ConceptWorld, *documents: Tensor, n: int = 0) -> Callable[[], Tensor]:
+def pyro_model(world: Process, *documents: Tensor, n: int = 0) -> Callable[[], Tensor]:
     """A Pyro model of rows of related documents: concept ~ prior, then each of ``documents`` (B, L) given it.
 
     Without documents the model generates one for each of ``n`` rows. Sample sites: ``concept``, ``d0``, ``d1``, ...
     (where a world needs more, with those names as prefix), all inside the plate ``rows``. Returns the concepts.
     """
     import pyro
-    import pyro.distributions as dist
 
     def model() -> Tensor:
         with pyro.plate("rows", len(documents[0]) if documents else n):
-            concept = pyro.sample("concept", dist.Categorical(world.prior), infer={"enumerate": "parallel"})
+            concept = world.pyro_concept("concept")
             for i, tokens in enumerate(documents or [None]):
                 world.pyro_document(f"d{i}", concept, tokens)
         return concept

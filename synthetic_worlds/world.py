@@ -60,6 +60,7 @@ class Process(ABC):
 
     dials: Mapping[str, float]
     seed: int | None
+    prior: Tensor  # (C,) probabilities of the concepts; a process with continuous ones has none
 
     @classmethod
     @abstractmethod
@@ -97,6 +98,20 @@ class Process(ABC):
     @abstractmethod
     def sample_from_belief(self, belief: Tensor, generator: torch.Generator) -> Documents:
         """One document for each row of ``belief``: a concept drawn from it, then a document of that concept."""
+
+    @abstractmethod
+    def pyro_document(self, name: str, concept: Tensor, tokens: Tensor | None) -> None:
+        """Pyro sample sites of one document a row, inside the plate of rows: observed where ``tokens`` is given.
+
+        ``concept`` is (B, ...), or (C, 1) where Pyro enumerates it.
+        """
+
+    def pyro_concept(self, name: str) -> Tensor:
+        """Pyro sample site of each row's concept, inside the plate of rows; a continuous concept has its own."""
+        import pyro
+        import pyro.distributions as dist
+
+        return pyro.sample(name, dist.Categorical(self.prior), infer={"enumerate": "parallel"})
 
     @property
     @abstractmethod
@@ -192,8 +207,6 @@ class World(Process):
 class ConceptWorld(World):
     """A world with concepts 0 .. C-1. A belief is (B, C): log p(c | documents so far)."""
 
-    prior: Tensor
-
     @abstractmethod
     def token_log_likelihood(self, tokens: Tensor) -> Tensor:
         """The one primitive: (B, C, L') log p(x_t | x_<t, c) for ``tokens`` (B, L'), L' <= L."""
@@ -201,13 +214,6 @@ class ConceptWorld(World):
     @abstractmethod
     def next_token_log_likelihood(self, tokens: Tensor) -> Tensor:
         """(B, C, L', V) log p(x_t = v | x_<t, c) for t = 0 .. L'-1; may be an expanded view."""
-
-    @abstractmethod
-    def pyro_document(self, name: str, concept: Tensor, tokens: Tensor | None) -> None:
-        """Pyro sample sites of one document a row, inside the plate of rows: observed where ``tokens`` is given.
-
-        ``concept`` is (B,), or (C, 1) where Pyro enumerates it.
-        """
 
     @property
     def C(self) -> int:
