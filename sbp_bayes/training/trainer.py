@@ -160,7 +160,7 @@ class _Run:
         line: dict[str, Any] = {"step": self.step, "tokens": self.tokens}
         if self.step > 0:
             line["train_loss"] = self.loss_sum / max(self.weight_sum, 1e-9)
-            line["learning_rate"] = self.config.learning_rate_at(self.step - 1)
+            line["learning_rate"] = self.optimiser.param_groups[0]["lr"]
             line["gradient_norm"] = self.gradient_norm
         if self.validation is not None:
             line["validation_loss"] = loss = evaluate(self.model, self.validation).nats

@@ -68,6 +68,9 @@ def test_train_loss_is_the_mean_since_the_last_line(make_model, data, tmp_path):
     train(make_model(), data[0], config(steps=6, evaluate_every=1), every)
     train(make_model(), data[0], config(steps=6, evaluate_every=3), seldom)
     steps = [line["train_loss"] for line in metrics(every)]
+    first = data[0].batch(0, 4)
+    losses = make_model().token_losses(first.inputs, first.targets, **first.attention)
+    assert steps[0] == pytest.approx((losses * first.weights).sum().item() / first.weight, rel=1e-5)
     sizes = [data[0].batch(step, 4).weight for step in range(6)]
     means = [np.average(steps[i : i + 3], weights=sizes[i : i + 3]) for i in (0, 3)]
     assert [line["train_loss"] for line in metrics(seldom)] == pytest.approx(means, rel=1e-12)
