@@ -55,7 +55,7 @@ A document is a narration of `sentences` sentences about that person. Each is, w
 says nothing of the attributes, else a mention of an attribute not mentioned yet, all equally likely:
     reported value v ~ (1 - misreport) [v = a_i] + misreport / K,   template ~ Uniform(templates)
 Nothing comes twice. A token is a sentence symbol (attribute, value, template) or an aside; text and symbols, with the
-first name and where it stands in place of the pronoun, determine each other, so parsing gives a text's exact likelihood.
+first name and where it stands in place of the pronoun, determine each other: parsing gives a text's exact likelihood.
 Names are changed for each document, as newspapers do, so that they say nothing of who it is about.
 Related documents are about the same person. Exact Bayes by messages on the tree (never listing the K ** A persons):
     evidence_i(k) = sum of log((1 - misreport) [v = k] + misreport / K) over the reports v of attribute i

@@ -68,8 +68,8 @@ def log_prob_of_naming(latents: Mapping[str, Tensor]) -> Tensor:
     named = latents["named"]
     before, now = named[:, :-1], named[:, 1:]
     steps = torch.tensor([[1 - NAMED_AGAIN, NAMED_AGAIN], [1.0, 0.0]], dtype=torch.float64).log()
-    first = torch.where(named[:, 0] == 1, -math.log(len(NAMES)), -torch.inf)
-    return first + steps[before, now].sum(1)
+    chance = steps[before, now].sum(1) - math.log(len(NAMES))
+    return chance.masked_fill(named[:, 0] == 0, -torch.inf)
 
 
 def text_log_predictive(world: "Narration", texts: Sequence[str], *given: Sequence[str]) -> Tensor:
