@@ -1,41 +1,33 @@
 """A picture that explains a world: its concepts, and how documents reveal them."""
 
+from importlib import import_module
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from synthetic_worlds.exact import Information, concept_log_posterior, next_token_log_probs
-from synthetic_worlds.world import ConceptWorld
+from synthetic_worlds.world import ConceptWorld, Process
 
 DOCUMENTS_PER_CONCEPT = 200
 MOST_ROWS = 2048
 MOST_GIVEN = 6
 BLUE, ORANGE, GREY = "#2b6cb0", "#c05621", "#718096"
+OWN_PANELS = {"narration": "synthetic_worlds.draw_narration"}  # modules with another `draw_panels`
 
 
-def draw_world(world: ConceptWorld, figures: Information, stem: Path) -> list[Path]:
-    """Draw ``world`` to ``stem``.png and ``stem``.svg; returns the two paths.
-
-    Four panels: how often each concept uses each word; one row of related documents and the posterior as they are
-    read; how fast related documents reveal the concept on average; what one document says of the next, word by word.
-    """
+def draw_world(world: Process, figures: Information, stem: Path) -> list[Path]:
+    """Draw ``world`` to ``stem``.png and ``stem``.svg; returns the two paths."""
     import matplotlib
 
     matplotlib.use("Agg")
     matplotlib.rcParams["svg.hashsalt"] = world.spec_hash
     import matplotlib.pyplot as plt
 
-    generator = torch.Generator().manual_seed(0)
-    rows = max(8, min(MOST_ROWS, 2**23 // (world.L * world.V)))
-    concepts = world.sample_concepts(rows, generator)
-    related = [world.sample_given_concepts(concepts, generator).tokens for _ in range(MOST_GIVEN)]
     figure, axes = plt.subplots(2, 2, figsize=(12, 8.6), layout="constrained")
     figure.suptitle(f"{world.title}, seed {world.seed}\n{_dials(world)}", fontsize=12)
-    _draw_words(axes[0, 0], world, generator)
-    _draw_example(axes[0, 1], world, concepts, related)
-    _draw_contraction(axes[1, 0], world, figures, concepts, related)
-    _draw_gain(axes[1, 1], world, figures, related)
+    panels = import_module(OWN_PANELS[world.name]).draw_panels if world.name in OWN_PANELS else draw_panels
+    panels(axes, world, figures, torch.Generator().manual_seed(0))
     stem.parent.mkdir(parents=True, exist_ok=True)
     paths = [stem.parent / f"{stem.name}.{kind}" for kind in ("png", "svg")]
     for path in paths:
@@ -44,7 +36,20 @@ def draw_world(world: ConceptWorld, figures: Information, stem: Path) -> list[Pa
     return paths
 
 
-def _dials(world: ConceptWorld) -> str:
+def draw_panels(axes, world: ConceptWorld, figures: Information, generator: torch.Generator) -> None:
+    """Four panels on ``axes`` (2, 2): how often each concept uses each word; one row of related documents and the
+    posterior as they are read; how fast related documents reveal the concept on average; what one document says of the
+    next, word by word."""
+    rows = max(8, min(MOST_ROWS, 2**23 // (world.L * world.V)))
+    concepts = world.sample_concepts(rows, generator)
+    related = [world.sample_given_concepts(concepts, generator).tokens for _ in range(MOST_GIVEN)]
+    _draw_words(axes[0, 0], world, generator)
+    _draw_example(axes[0, 1], world, concepts, related)
+    _draw_contraction(axes[1, 0], world, figures, concepts, related)
+    _draw_gain(axes[1, 1], world, figures, related)
+
+
+def _dials(world: Process) -> str:
     return ", ".join(f"{name} {value:g}" for name, value in world.dials.items())
 
 
