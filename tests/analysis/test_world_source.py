@@ -34,7 +34,13 @@ def test_changing_one_size_leaves_the_other_splits():
     small, large = source.splits(SplitSizes(5, 3, 4, 9)), source.splits(SplitSizes(8, 3, 4, 20))
     for name in ("heldout", "validation"):
         assert large[name].documents.equals(small[name].documents)
-    assert not large["heldout"].documents["tokens"].equals(large["validation"].documents["tokens"])
+
+
+def test_no_split_is_another_one_again():
+    splits = WorldSource.from_options(OPTIONS, 0).splits(SplitSizes(4, 4, 4, 8))
+    fresh = splits["oracle"].documents.slice(4)
+    drawn = [splits[name].documents for name in ("real", "validation", "heldout")] + [fresh]
+    assert len({str(table["tokens"].to_pylist()) for table in drawn}) == 4
 
 
 def test_an_oracle_without_fresh_documents_and_states_among_the_latents():
