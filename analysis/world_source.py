@@ -13,7 +13,7 @@ from sbp_bayes.errors import UserError
 from sbp_bayes.seeds import generator
 from synthetic_worlds import exact
 from synthetic_worlds.catalogue import make_world
-from synthetic_worlds.world import Documents, World
+from synthetic_worlds.world import ConceptWorld, Documents
 
 INFORMATION_DOCUMENTS = 4096
 
@@ -26,7 +26,7 @@ class WorldSource:
 
     pairing_rule = "truth"
 
-    def __init__(self, world: World, label: str, seed: int):
+    def __init__(self, world: ConceptWorld, label: str, seed: int):
         self.world, self.label, self.seed = world, label, seed
         self.symbols, self.document_length = world.V, world.L
 
@@ -34,7 +34,8 @@ class WorldSource:
     def from_options(cls, options: Mapping[str, Any], seed: int) -> "WorldSource":
         """From the table [corpus.world]: ``name``, ``preset``, the world's ``seed`` (else the experiment's), dials.
 
-        Raises UserError for an unknown world, preset or dial, or a dial out of range.
+        Raises UserError for an unknown world, preset or dial, a dial out of range, or a world without finitely many
+        concepts.
         """
         options = dict(options)
         name = options.pop("name", None)
@@ -48,6 +49,9 @@ class WorldSource:
             world = make_world(name, preset=preset, seed=world_seed, **options)
         except (ValueError, TypeError) as error:
             raise UserError(f"corpus.world: {error}") from error
+        if not isinstance(world, ConceptWorld):
+            # Concepts drawn from a continuum never agree, so independent documents are never related.
+            raise UserError(f"corpus.world.name = {name!r}: expected a world of tokens with finitely many concepts")
         dials = ", ".join(f"{dial}={value}" for dial, value in sorted(options.items()))
         label = name + (f"-{preset}" if preset else "") + (f"({dials})" if dials else "")
         return cls(world, label, seed)
@@ -93,7 +97,7 @@ class WorldSource:
         return SplitTables(pa.table({"doc_id": ids, "tokens": tokens}), _latents(documents))
 
 
-def world_of(description: Mapping[str, Any]) -> World:
+def world_of(description: Mapping[str, Any]) -> ConceptWorld:
     """Rebuild the world from what `WorldSource.describe` said.
 
     Raises UserError where the world's code has changed since, so that the same words no longer mean the same law.

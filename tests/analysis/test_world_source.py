@@ -98,6 +98,7 @@ def test_the_experiment_seed_draws_the_world_unless_one_is_set():
         ({"name": "bow", "overlp": 0.5}, "no dial 'overlp'"),
         ({"name": "bow", "overlap": 1.5}, "overlap=1.5"),
         ({"name": "bow", "seed": "x"}, "corpus.world.seed"),
+        ({"name": "polya"}, "finitely many concepts"),
     ],
 )
 def test_wrong_options_are_one_clear_line(options, message):
