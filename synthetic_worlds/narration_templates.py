@@ -201,7 +201,7 @@ ATTRIBUTES = (
             ("restoring old clocks",),
             ("mountain biking",),
             ("knitting",),
-            ("stargazing",),
+            ("hill walking",),
             ("reading detective stories",),
         ),
         (
@@ -268,7 +268,7 @@ ATTRIBUTES = (
             ("an Irish terrier", "Irish terrier"),
             ("a border collie", "border collie"),
             ("a chinchilla", "chinchilla"),
-            ("an Icelandic pony", "Icelandic pony"),
+            ("a budgerigar", "budgerigar"),
         ),
         (
             "{She} has {pet}.",
