@@ -4,17 +4,29 @@ from importlib.metadata import entry_points
 
 from synthetic_worlds.bow import BagOfWords
 from synthetic_worlds.dials import WorldError, resolve_dials
+from synthetic_worlds.gaussian import LinearGaussian
 from synthetic_worlds.hmm import ConceptHMM
-from synthetic_worlds.world import World
+from synthetic_worlds.lda import LatentDirichlet
+from synthetic_worlds.polya import DirichletMultinomial
+from synthetic_worlds.world import Process
 
-WORLDS: dict[str, type[World]] = {world.name: world for world in (BagOfWords, ConceptHMM)}
+WORLDS: dict[str, type[Process]] = {
+    world.name: world
+    for world in (
+        BagOfWords,
+        DirichletMultinomial,
+        LatentDirichlet,
+        ConceptHMM,
+        LinearGaussian,
+    )
+}
 PRESETS: dict[str, dict[str, dict[str, float]]] = {
     name: {preset: dict(settings) for preset, settings in world.PRESETS.items()} for name, world in WORLDS.items()
 }
 PLUGIN_GROUP = "synthetic_worlds.worlds"
 
 
-def world_class(name: str) -> type[World]:
+def world_class(name: str) -> type[Process]:
     """The world called ``name``: ours, or one that another package declares in the entry points `PLUGIN_GROUP`."""
     if name in WORLDS:
         return WORLDS[name]
@@ -24,7 +36,7 @@ def world_class(name: str) -> type[World]:
     raise WorldError(f"unknown world {name!r}; there are {', '.join([*WORLDS, *plugins])}")
 
 
-def make_world(name: str, preset: str | None = None, seed: int = 0, **dials: float) -> World:
+def make_world(name: str, preset: str | None = None, seed: int = 0, **dials: float) -> Process:
     """The world ``name`` with a preset's dials (or the defaults), ``dials`` set over them, parameters from ``seed``.
 
     Raises WorldError, a ValueError of one line, for an unknown world, preset or dial and for a value out of range.

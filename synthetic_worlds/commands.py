@@ -1,6 +1,7 @@
 """The command `sbp worlds`: list the worlds, explain and draw one, check the stored figures."""
 
 import argparse
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,12 +10,14 @@ from synthetic_worlds.dials import WorldError
 from synthetic_worlds.stored import over_seeds, stored_worlds
 
 PAIRS = 4096
+FIGURES = (("H(c|d1)", "H_c_given_d1"), ("I(c;d1)", "I_c_d1"), ("I(d1;d2)", "I_d1_d2"))
 
 EPILOG = """\
 A world is a process whose latent concepts are known: concept c ~ prior, documents d ~ P(d | c). Documents that share
 their concept are related, and every question about them has an exact answer. Three figures say what a world is like:
-  H(c|d1)    nats left to know of the concept after one document; as a share of log C: 0 where one document
+  H(c|d1)    nats left to know of the concept after one document; as a share of H(c): 0 where one document
              identifies its concept, 100 % where it says nothing. Claims are worth testing between 20 and 80 %.
+             A continuous concept has none; instead 1 - I(d1;d2)/I(c;d1), what d1 leaves out of what the concept tells
   I(c;d1)    nats that one document says of the concept
   I(d1;d2)   nats that one document says of a related one: what ignoring d1 costs a synthesizer, nats a document
 
@@ -97,12 +100,14 @@ def _list() -> int:
             caption=f"all: {common}",
             caption_justify="left",
         )
+        finite = over_seeds(next(iter(world["presets"].values())), "H_c_given_d1") is not None
+        ambiguity, fields = ("H(c|d1)/H(c)", FIGURES) if finite else ("1-I(d1;d2)/I(c;d1)", FIGURES[1:])
         table.add_column("preset", no_wrap=True)
-        for heading in (*varying, "H(c|d1)/log C", "H(c|d1)", "I(c;d1)", "I(d1;d2)"):
+        for heading in (*varying, ambiguity, *(symbol for symbol, _ in fields)):
             table.add_column(heading, justify="right", no_wrap=True)
         for preset, entry in world["presets"].items():
             dials = [f"{entry['dials'][dial]:g}" for dial in varying]
-            figures = [str(over_seeds(entry, field)) for field in ("H_c_given_d1", "I_c_d1", "I_d1_d2")]
+            figures = [str(over_seeds(entry, field)) for _, field in fields]
             table.add_row(preset, *dials, f"{100 * over_seeds(entry, 'ambiguity').mean:.0f} %", *figures)
         console.print(table)
     console.print("Nats a document, mean ± standard deviation over five world seeds (each draws its own parameters).")
@@ -129,9 +134,14 @@ def _explain(options: argparse.Namespace) -> int:
         ("I(c;d1)", figures.I_c_d1, figures.I_c_d1_se, "that one document says of the concept"),
         ("I(d1;d2)", figures.I_d1_d2, figures.I_d1_d2_se, "that it says of a related document"),
     )
-    for symbol, estimate, error, meaning in rows:
+    finite = not math.isnan(figures.H_c)
+    for symbol, estimate, error, meaning in rows if finite else rows[1:]:
         print(f"  {symbol:<9}= {estimate:7.4f} ± {error:.4f} nats  {meaning}")
-    print(f"  of log C = {figures.log_C:.4f} nats; H(c|d1) is {100 * figures.ambiguity:.0f} % of it")
+    share = f"{100 * figures.ambiguity:.0f} %"
+    if finite:
+        print(f"  of H(c) = {figures.H_c:.4f} nats; H(c|d1) is {share} of it")
+    else:
+        print(f"  the concept is continuous; {share} of what it would tell of d2 is left out by d1")
     stem = "-".join([world.name, preset or "given", *options.set, f"seed{options.seed}"])
     for path in draw_world(world, figures, options.out / stem):
         print(f"picture: {path}")

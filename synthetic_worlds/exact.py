@@ -82,7 +82,10 @@ class Information:
     @property
     def ambiguity(self) -> float:
         """H(c|d1) / H(c): 0 where a document identifies its concept, 1 where it says nothing. H(c) = log C where all
-        concepts are equally frequent."""
+        concepts are equally frequent. For a continuous concept 1 - I(d1;d2) / I(c;d1): the share of what the concept
+        would tell of d2 that d1 does not tell."""
+        if math.isnan(self.H_c):
+            return 1 - self.I_d1_d2 / self.I_c_d1 if self.I_c_d1 > 1e-12 else 1.0
         return self.H_c_given_d1 / self.H_c if self.H_c else 0.0
 
 

@@ -13,7 +13,7 @@ from synthetic_worlds.stored import PATH, stored_worlds
 
 WORLD_SEEDS = range(5)
 PAIRS = 4096
-FIELDS = ("H_c_given_d1", "I_d1_d2")  # I(c;d1) is H(c) less the first
+FIELDS = ("I_c_d1", "I_d1_d2")  # H(c|d1), where there is one, is H(c) less the first
 TOLERANCE_SE = 4.0
 
 
@@ -39,7 +39,10 @@ def measure_preset(name: str, preset: str, draws_seed: int) -> list[dict]:
     for seed in WORLD_SEEDS:
         world = make_world(name, preset, seed)
         figures = information(world, PAIRS, torch.Generator().manual_seed(1000 * draws_seed + seed))
-        rounded = {key: round(value, 6) + 0.0 for key, value in dataclasses.asdict(figures).items()}
+        rounded = {
+            key: None if math.isnan(value) else round(value, 6) + 0.0
+            for key, value in {**dataclasses.asdict(figures), "ambiguity": figures.ambiguity}.items()
+        }
         entries.append({"seed": seed, "spec_hash": world.spec_hash, **rounded})
     return entries
 

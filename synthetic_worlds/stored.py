@@ -23,12 +23,13 @@ class Figure:
 def stored_worlds() -> dict[str, dict]:
     """Name -> ``title``, ``version``, ``dials`` (list) and ``presets``: name -> ``dials`` and ``seeds``.
 
-    Each entry of ``seeds`` has ``seed``, ``spec_hash`` and the fields of `exact.Information`.
+    Each entry of ``seeds`` has ``seed``, ``spec_hash`` the fields of `exact.Information` (null for NaN) and its
+    ``ambiguity``.
     """
     return json.loads(PATH.read_text(encoding="utf-8"))
 
 
-def over_seeds(preset: dict, field: str) -> Figure:
-    """A field of `exact.Information` over the seeds of a stored preset; ``ambiguity`` is H(c|d1) / H(c)."""
-    values = [seed["H_c_given_d1"] / seed["H_c"] if field == "ambiguity" else seed[field] for seed in preset["seeds"]]
-    return Figure(statistics.fmean(values), statistics.stdev(values))
+def over_seeds(preset: dict, field: str) -> Figure | None:
+    """A field of `exact.Information` over the seeds of a stored preset; None where the world has no such figure."""
+    values = [seed[field] for seed in preset["seeds"]]
+    return None if None in values else Figure(statistics.fmean(values), statistics.stdev(values))

@@ -13,7 +13,7 @@ def test_listing_shows_every_preset_and_needs_no_torch():
     code = "import sys; from synthetic_worlds.commands import worlds; worlds([]); sys.exit('torch' in sys.modules)"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert shown.returncode == 0, shown.stderr
-    for text in ("bow: Bag-of-words", "hmm: Concept hidden", "easy", "medium", "hard", "null", "log C"):
+    for text in ("bow: Bag-of-words", "hmm: Concept hidden", "easy", "medium", "hard", "null", "H(c|d1)/H(c)"):
         assert text in shown.stdout
 
 
