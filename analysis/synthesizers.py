@@ -82,9 +82,7 @@ class MapSynthesizer(_FromBelief):
     name = MAP
 
     def belief(self, *given: Tensor) -> Tensor:
-        posterior = exact.concept_log_posterior(self.world, *given)
-        winners = posterior.argmax(dim=1, keepdim=True)
-        return torch.full_like(posterior, -torch.inf).scatter(1, winners, 0.0)
+        return exact.map_beliefs(self.world, self.world.most_probable, *given)
 
 
 class LabelSwappedSynthesizer(_FromBelief):
@@ -93,7 +91,7 @@ class LabelSwappedSynthesizer(_FromBelief):
     name = "label-swapped"
 
     def belief(self, *given: Tensor) -> Tensor:
-        return exact.concept_log_posterior(self.world, *given).roll(1, dims=1)
+        return exact.map_beliefs(self.world, self.world.shifted, *given)
 
 
 class CopyingSynthesizer:

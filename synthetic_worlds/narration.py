@@ -51,8 +51,8 @@ class Narration(World):
 A concept is a person: one value for each attribute (profession, employer, city, university, birthplace, hobby, ...),
 with correlations along a tree: employer and university depend on profession, city on employer, and so on:
     p(a) = prod_i p(a_i | a_parent(i)),  p(a_i = k | j) = correlation * [k = f_i(j)] + (1 - correlation) / K
-A document is a narration of `sentences` sentences about that person. Each is, with probability `asides`, a remark that
-says nothing of the attributes, else a mention of an attribute not mentioned yet, all equally likely:
+A document is `sentences` sentences about that person. Each is, with probability `asides`, a remark that says nothing of
+the attributes, else a mention of an attribute not mentioned yet, all equally likely:
     reported value v ~ (1 - misreport) [v = a_i] + misreport / K,   template ~ Uniform(templates)
 Nothing comes twice. A token is a sentence symbol (attribute, value, template) or an aside; text and symbols, with the
 first name and where it stands in place of the pronoun, determine each other: parsing gives a text's exact likelihood.
@@ -91,9 +91,7 @@ Cost: A * K^2 a document for evidence and posterior, L * (A * K^2 + V) for the p
     def __post_init__(self) -> None:
         check_distributions(self.name, {"transition": self.transition})
         if self.sentences > self.A:
-            raise WorldError(
-                f"world {self.name}: dial sentences={self.sentences}: expected at most attributes={self.A}"
-            )
+            raise WorldError(f"world {self.name}: sentences={self.sentences}: expected at most attributes={self.A}")
 
     @classmethod
     def from_dials(cls, dials: Mapping[str, float], seed: int) -> Self:
@@ -246,8 +244,12 @@ Cost: A * K^2 a document for evidence and posterior, L * (A * K^2 + V) for the p
         return self.forest.entropy(belief)
 
     def most_probable(self, belief: Tensor) -> Tensor:
-        """The belief (B, A, K) that is certain of the most probable person under ``belief``: the plug-in."""
+        """As `ConceptWorld.most_probable`."""
         return one_hot(self.forest.most_probable(belief), self.K).double().log()
+
+    def shifted(self, belief: Tensor) -> Tensor:
+        """As `ConceptWorld.shifted`: each report is taken for the next value's."""
+        return belief.roll(1, dims=2)
 
     def symbols(self, tokens: Tensor) -> Symbols:
         """Sentence symbols (B, L') taken apart."""
@@ -294,5 +296,5 @@ Cost: A * K^2 a document for evidence and posterior, L * (A * K^2 + V) for the p
         return narration_text.render(self, tokens, latents)
 
     def parse(self, texts: Sequence[str]) -> narration_text.Parsed:
-        """As `narration_text.parse`: what the texts say; the inverse of `render`."""
+        """As `narration_text.parse`."""
         return narration_text.parse(self, texts)

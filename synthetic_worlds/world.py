@@ -272,6 +272,15 @@ class ConceptWorld(World):
     def belief_entropy(self, belief: Tensor) -> Tensor:
         return torch.special.entr(belief.exp()).sum(1)
 
+    def most_probable(self, belief: Tensor) -> Tensor:
+        """The belief (B, ...) that is certain of each row's most probable concept: the plug-in."""
+        winners = belief.argmax(dim=1, keepdim=True)
+        return torch.full_like(belief, -torch.inf).scatter(1, winners, 0.0)
+
+    def shifted(self, belief: Tensor) -> Tensor:
+        """``belief`` with the concepts cyclically relabelled: as sure as before, of the wrong thing."""
+        return belief.roll(1, dims=1)
+
 
 def normalise(log_weights: Tensor, dim: int) -> tuple[Tensor, Tensor]:
     """Log-weights normalised along ``dim``, and the log of their sum; where the sum is zero all stay -inf."""

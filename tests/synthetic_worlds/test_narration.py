@@ -215,6 +215,15 @@ def test_log_prob_is_that_of_person_symbols_and_naming():
     torch.testing.assert_close(drawn.log_prob, prior.log()[concept] + by_person[rows, concept] + naming, **CLOSE)
 
 
+def test_a_shifted_belief_is_sure_of_somebody_else():
+    world = narration(2, "easy")
+    generator = torch.Generator().manual_seed(0)
+    concepts = world.sample_concepts(200, generator)
+    d1, d2 = (world.sample_given_concepts(concepts, generator).tokens for _ in range(2))
+    predictive = world.update_belief(exact.map_beliefs(world, world.shifted, d1), d2)[1]
+    assert predictive.mean() < exact.log_evidence(world, d2).mean() - 3 < exact.log_predictive(world, d2, d1).mean() - 6
+
+
 def test_null_preset_has_nothing_to_gain():
     world = narration(5, "null")
     generator = torch.Generator().manual_seed(0)
