@@ -67,7 +67,7 @@ def run_stage(stage: Stage, kind: Kind, root: Path, device: str) -> None:
 
     Raises UserError for bad input and for a disk that is full.
     """
-    with _lock(root / f"{stage.kind}-{stage.key}.lock"):
+    with _lock(root / ".locks" / f"{stage.kind}-{stage.key}"):
         if stage.is_finished(root):
             return
         final = stage.folder(root)
