@@ -7,6 +7,7 @@ from synthetic_worlds.dials import WorldError, resolve_dials
 from synthetic_worlds.gaussian import LinearGaussian
 from synthetic_worlds.hmm import ConceptHMM
 from synthetic_worlds.lda import LatentDirichlet
+from synthetic_worlds.narration import Narration
 from synthetic_worlds.polya import DirichletMultinomial
 from synthetic_worlds.world import Process
 
@@ -17,6 +18,7 @@ WORLDS: dict[str, type[Process]] = {
         DirichletMultinomial,
         LatentDirichlet,
         ConceptHMM,
+        Narration,
         LinearGaussian,
     )
 }

@@ -26,8 +26,7 @@ NAMES_IN_ORDER = [attribute.name for attribute in ATTRIBUTES]
 class Symbols(NamedTuple):
     """Sentence symbols taken apart, each (B, L): of an aside attribute, value and template mean nothing.
 
-    slot: attribute, or number of attributes + aside; no slot may come twice in a document.
-    """
+    slot: attribute, or number of attributes + aside; no slot may come twice in a document."""
 
     is_fact: Tensor
     slot: Tensor

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from synthetic_worlds import exact
-from synthetic_worlds.dials import WorldError, resolve_dials
-from synthetic_worlds.narration import Narration
+from synthetic_worlds.catalogue import make_world
+from synthetic_worlds.dials import WorldError
 from synthetic_worlds.narration_cloze import accuracy, continuing_questions, expected_accuracy, related_questions
 from synthetic_worlds.narration_text import parse
 
@@ -13,7 +13,7 @@ N = 1500
 
 
 def narration(**dials):
-    return Narration.from_dials(resolve_dials("narration", Narration.DIALS, dials), 1)
+    return make_world("narration", seed=1, **dials)
 
 
 @pytest.fixture(scope="module")

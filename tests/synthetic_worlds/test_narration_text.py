@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synthetic_worlds import exact
-from synthetic_worlds.dials import resolve_dials
-from synthetic_worlds.narration import Narration
+from synthetic_worlds.catalogue import make_world
 from synthetic_worlds.narration_grammar import NAMES, Grammar, Narrative, pronoun_row
 from synthetic_worlds.narration_templates import ASIDES, ATTRIBUTES
 from synthetic_worlds.narration_text import log_prob_of_naming, parse, sample_naming, text_log_predictive
@@ -21,7 +20,7 @@ EVERYTHING = Grammar(tuple(tuple(range(len(a.values))) for a in ATTRIBUTES), min
 
 @pytest.fixture(scope="module")
 def world():
-    return Narration.from_dials(resolve_dials("narration", Narration.DIALS, {}), 0)
+    return make_world("narration")
 
 
 def test_there_is_enough_to_say():
@@ -63,7 +62,7 @@ def test_parsing_undoes_rendering(name, sentences):
 @QUICK
 @given(st.integers(0, 10_000), st.integers(0, 10_000), st.data())
 def test_documents_survive_and_damaged_texts_do_not(world_seed, seed, data):
-    world = Narration.from_dials(resolve_dials("narration", Narration.DIALS, {"values": 3}), world_seed)
+    world = make_world("narration", seed=world_seed, values=3)
     documents = world.sample(4, torch.Generator().manual_seed(seed))
     texts = world.texts(documents)
     parsed = world.parse(texts)
