@@ -76,7 +76,7 @@ Cost: L * n ** (K-1) a document for the evidence, V times that for the predictiv
         if self.alpha.shape != self.topics.shape[:1] or not (self.alpha > 0).all():
             raise WorldError(f"world {self.name}: alpha {self.alpha.tolist()}: expected a number over 0 for each topic")
         if self.nodes == 0:
-            object.__setattr__(self, "nodes", min(self.length + 1, most_nodes(max(1, self.K - 1), MOST_NODES)))
+            object.__setattr__(self, "nodes", min(self.length + 1, _most_nodes(self.K)))
 
     @classmethod
     def from_dials(cls, dials: Mapping[str, float], seed: int) -> Self:
@@ -150,30 +150,37 @@ Cost: L * n ** (K-1) a document for the evidence, V times that for the predictiv
     def error(self, *documents: Tensor) -> Tensor:
         """(B,) estimated error in nats of log p(documents of a row together), each (B, L').
 
-        0 where the quadrature is exact by its degree; otherwise what a quarter fewer nodes along each axis change,
-        which is more than what is still missing, since the error falls geometrically with the nodes.
+        0 where the quadrature is exact by its degree; else the difference from the exact one, or from the finest that
+        fits where that is finer than this. Where this is the finest, the larger of what one and two fewer nodes along
+        each axis change: about ten times what is still missing, since the error falls geometrically.
         """
-        if sum(document.shape[1] for document in documents) <= self.words_exact:
+        needed = self._nodes_for(documents)
+        if needed <= self.nodes:
             return torch.zeros(len(documents[0]), dtype=torch.float64)
-        coarse = replace(self, nodes=max(1, 3 * self.nodes // 4))
-        fine, rough = (_log_evidence(world, documents) for world in (self, coarse))
+        finest = min(needed, _most_nodes(self.K))
+        others = [finest] if finest > self.nodes else [max(1, self.nodes - 1), max(1, self.nodes - 2)]
+        ours = _log_evidence(self, documents)
+        theirs = torch.stack([_log_evidence(replace(self, nodes=nodes), documents) for nodes in others])
         # Impossible is impossible at every resolution: both are -inf, and there is no error.
-        return torch.where(fine == rough, 0.0, (fine - rough).abs())
+        return torch.where(theirs == ours, 0.0, (theirs - ours).abs()).amax(0)
 
     def refined(self, *documents: Tensor, tolerance: float = TOLERANCE) -> "LatentDirichlet":
         """This world with nodes enough that `error` of ``documents`` is at most ``tolerance`` nats in every row.
 
         Raises WorldError where that takes more than `MOST_NODES` nodes.
         """
-        world, most = self, most_nodes(max(1, self.K - 1), MOST_NODES)
-        while (worst := float(world.error(*documents).max())) > tolerance:
-            if world.nodes >= most:
-                raise WorldError(
-                    f"world {self.name}: error {worst:.1e} nats with {world.nodes} nodes an axis, as many as fit; "
-                    f"expected at most {tolerance:g}"
-                )
-            world = replace(world, nodes=min(most, world.nodes + world.nodes // 2 + 1))
+        nodes = max(self.nodes, min(self._nodes_for(documents), _most_nodes(self.K)))
+        world = replace(self, nodes=nodes)
+        if (worst := float(world.error(*documents).max())) > tolerance:
+            raise WorldError(
+                f"world {self.name}: error {worst:.1e} nats with {nodes} nodes an axis, as many as fit; "
+                f"expected at most {tolerance:g}"
+            )
         return world
+
+    def _nodes_for(self, documents: tuple[Tensor, ...]) -> int:
+        """Nodes along each axis that make the probability of these documents together exact."""
+        return 1 if self.K == 1 else sum(document.shape[1] for document in documents) // 2 + 1
 
     def sample_concepts(self, n: int, generator: torch.Generator) -> Tensor:
         return draw_log_dirichlet(self.alpha.expand(n, -1), generator).exp()
@@ -216,6 +223,11 @@ Cost: L * n ** (K-1) a document for the evidence, V times that for the predictiv
             topic = pyro.sample(f"{name}_topic{t}", dist.Categorical(concept), infer={"enumerate": "parallel"})
             words = dist.Categorical(Vindex(self.topics)[topic])
             pyro.sample(f"{name}_token{t}", words, obs=None if tokens is None else tokens[:, t])
+
+
+def _most_nodes(K: int) -> int:
+    """Nodes along each axis that fit, for K topics."""
+    return most_nodes(max(1, K - 1), MOST_NODES)
 
 
 def _log_evidence(world: World, documents: tuple[Tensor, ...]) -> Tensor:
