@@ -5,10 +5,13 @@ from importlib.metadata import entry_points
 from synthetic_worlds.bow import BagOfWords
 from synthetic_worlds.dials import WorldError, resolve_dials
 from synthetic_worlds.gaussian import LinearGaussian
+from synthetic_worlds.grammar import ConceptGrammar
 from synthetic_worlds.hmm import ConceptHMM
 from synthetic_worlds.lda import LatentDirichlet
 from synthetic_worlds.narration import Narration
 from synthetic_worlds.polya import DirichletMultinomial
+from synthetic_worlds.style import ConceptStyle
+from synthetic_worlds.tree import ConceptTree
 from synthetic_worlds.world import Process
 
 WORLDS: dict[str, type[Process]] = {
@@ -18,7 +21,10 @@ WORLDS: dict[str, type[Process]] = {
         DirichletMultinomial,
         LatentDirichlet,
         ConceptHMM,
+        ConceptStyle,
+        ConceptTree,
         Narration,
+        ConceptGrammar,
         LinearGaussian,
     )
 }

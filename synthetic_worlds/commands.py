@@ -9,7 +9,6 @@ from pathlib import Path
 from synthetic_worlds.dials import WorldError
 from synthetic_worlds.stored import over_seeds, stored_worlds
 
-PAIRS = 4096
 FIGURES = (("H(c|d1)", "H_c_given_d1"), ("I(c;d1)", "I_c_d1"), ("I(d1;d2)", "I_d1_d2"))
 
 EPILOG = """\
@@ -125,7 +124,7 @@ def _explain(options: argparse.Namespace) -> int:
     preset = options.preset or ("medium" if "medium" in world_class(options.name).PRESETS else None)
     world = make_world(options.name, preset, options.seed, **dict(map(_setting, options.set)))
     print(f"{world.description()}\n")
-    figures = information(world, PAIRS, torch.Generator().manual_seed(0))
+    figures = information(world, world.figure_pairs, torch.Generator().manual_seed(0))
     print(
         f"Figures of this world (seed {options.seed}), exact densities averaged over {figures.n:,} pairs of documents:"
     )

@@ -64,6 +64,8 @@ Cost: C * (L^3 N^2 + L^2 N^3) a document for the posterior and the predictive at
         "null": {"overlap": 1.0, "word_overlap": 1.0},
     }
 
+    figure_pairs = 512
+
     prior: Tensor
     rules: Tensor
     words: Tensor
@@ -176,13 +178,15 @@ Cost: C * (L^3 N^2 + L^2 N^3) a document for the posterior and the predictive at
         symbols = [torch.tensor(0)] * self.L
         covers = [torch.tensor(self.L)] + [torch.tensor(0)] * (self.L - 1)
         hidden = {"enumerate": "parallel"}
+        # Enumeration passes through impossible splits, after which n may be 0: any law will do there, but a law it is.
+        splits = torch.cat([torch.full_like(self.splits[:2], 1 / (self.L + 1)), self.splits[2:]])
         for step in range(self.L - 1):  # the leftmost span of several words is split
             start, symbol, n = torch.tensor(-1), torch.tensor(0), torch.tensor(0)
             for t in reversed(range(self.L)):
                 here = covers[t] > 1
                 start, symbol = torch.where(here, t, start), torch.where(here, symbols[t], symbol)
                 n = torch.where(here, covers[t], n)
-            k = pyro.sample(f"{name}_split{step}", dist.Categorical(self.splits[n]), infer=hidden)
+            k = pyro.sample(f"{name}_split{step}", dist.Categorical(splits[n]), infer=hidden)
             rules = dist.Categorical(Vindex(self.rules.flatten(2))[concept, symbol])
             pair = pyro.sample(f"{name}_rule{step}", rules, infer=hidden)
             for t in range(self.L):

@@ -57,6 +57,7 @@ class Process(ABC):
     text: ClassVar[str]
     DIALS: ClassVar[tuple[Dial, ...]]
     PRESETS: ClassVar[Mapping[str, Mapping[str, float]]]
+    figure_pairs: ClassVar[int] = 4096  # that stored figures average over; fewer where documents cost more
 
     dials: Mapping[str, float]
     seed: int | None
