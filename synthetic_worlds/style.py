@@ -129,6 +129,11 @@ Cost: L * C * Z a document for the posterior, L * C * Z * V for the predictive a
         log_prob = self.log_prior[concepts] + self.style_prior[styles].log() + chosen.sum(1)
         return Documents(tokens, {"concept": concepts, "style": styles}, log_prob)
 
+    def concept_and_style_world(self) -> "ConceptStyle":
+        """The same documents, with concept c and style z together as the concept c * Z + z, and one style."""
+        both = (self.prior[:, None] * self.style_prior).flatten()
+        return ConceptStyle(both, torch.ones(1, dtype=torch.float64), self.words.flatten(0, 1)[:, None], self.length)
+
     def style_log_posterior(self, tokens: Tensor, belief: Tensor | None = None) -> Tensor:
         """(B, Z) log p(style | tokens), the concept summed out under ``belief`` (B, C) or else its prior."""
         belief = self.prior_belief(len(tokens)) if belief is None else belief
