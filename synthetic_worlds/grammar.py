@@ -13,7 +13,7 @@ from synthetic_worlds.categorical import check_distributions, cumulative, draw, 
 from synthetic_worlds.dials import Dial, WorldError
 from synthetic_worlds.hidden_mixture import log_mixture
 from synthetic_worlds.inside import SpanGrammars, preterminal_log_weights
-from synthetic_worlds.world import CHUNK_ELEMENTS, ConceptWorld, Documents, normalise
+from synthetic_worlds.world import ConceptWorld, Documents, normalise
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +109,7 @@ Cost: C * (L^3 N^2 + L^2 N^3) a document for the posterior and the predictive at
 
     @property
     def chunk(self) -> int:
-        return max(1, CHUNK_ELEMENTS // (self.L * max(self.C * self.N, self.V)))
+        return max(1, super().chunk // self.N)
 
     @cached_property
     def grammars(self) -> SpanGrammars:

@@ -12,7 +12,7 @@ from torch import Tensor
 from synthetic_worlds.categorical import check_distributions, cumulative, draw, overlap_mixture, zipf_prior
 from synthetic_worlds.dials import Dial
 from synthetic_worlds.hidden_mixture import log_mixture
-from synthetic_worlds.world import CHUNK_ELEMENTS, ConceptWorld, Documents, normalise
+from synthetic_worlds.world import ConceptWorld, Documents, normalise
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +94,7 @@ Cost: L * C * Z a document for the posterior, L * C * Z * V for the predictive a
 
     @property
     def chunk(self) -> int:
-        return max(1, CHUNK_ELEMENTS // (self.L * max(self.C * self.Z, self.V)))
+        return max(1, super().chunk // self.Z)
 
     @cached_property
     def log_words_RVCZ(self) -> Tensor:

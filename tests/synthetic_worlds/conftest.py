@@ -1,11 +1,14 @@
-"""Tiny worlds, small enough to enumerate every document: two drawn from dials, two with zeros in their parameters."""
+"""Tiny worlds, small enough to enumerate every document: some drawn from dials, some with zeros in their parameters."""
 
 import pytest
 import torch
 
 from synthetic_worlds.bow import BagOfWords
 from synthetic_worlds.catalogue import make_world
+from synthetic_worlds.grammar import ConceptGrammar, split_probabilities
 from synthetic_worlds.hmm import ConceptHMM
+from synthetic_worlds.style import ConceptStyle
+from synthetic_worlds.tree import ConceptTree
 
 
 @pytest.fixture(autouse=True)
@@ -36,11 +39,58 @@ def hmm_with_zeros() -> ConceptHMM:
     )
 
 
+def style_with_zeros() -> ConceptStyle:
+    """Concept 0 has word 1 in one style alone and word 2 in the other; concept 1 has only word 1."""
+    words = rows([[[0.5, 0.5, 0.0]], [[0.5, 0.0, 0.5]]], [[[0.0, 1.0, 0.0]], [[0.0, 1.0, 0.0]]])
+    return ConceptStyle(rows(0.6, 0.4), rows(0.3, 0.7), words, 4)
+
+
+def bigrams_with_zeros() -> ConceptStyle:
+    """Concept 0 goes round 0, 1, 2 in one style and tosses 0 or 1 in the other; concept 1 has 0, then 1 for good."""
+    start, cycle = [0.5, 0.5, 0.0], [[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]
+    free, constant = [[0.5, 0.5, 0.0]] * 4, [[0.0, 1.0, 0.0]] * 3 + [[1.0, 0.0, 0.0]]
+    return ConceptStyle(rows(0.6, 0.4), rows(0.3, 0.7), rows([[*cycle, start], free], [constant, constant]), 4)
+
+
+def tree_with_zeros() -> ConceptTree:
+    """Leaf 3 is never reached; each of the others lacks a word of its own, and no word of the root is ever used."""
+    return ConceptTree(
+        rows(0.0, 0.5, 0.5),
+        (rows([0.4, 0.6]), rows([0.5, 0.5], [1.0, 0.0])),
+        (
+            rows([0.2, 0.3, 0.5]),
+            rows([0.0, 1.0, 0.0], [0.5, 0.5, 0.0]),
+            rows([0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]),
+        ),
+        4,
+    )
+
+
+def grammar_with_zeros() -> ConceptGrammar:
+    """The root splits into itself and symbol 1 or two of symbol 1; concept 1 has no word 0 at all."""
+    rules = rows(
+        [[[0.0, 0.6], [0.0, 0.4]], [[0.0, 0.0], [0.0, 1.0]]],
+        [[[0.0, 0.1], [0.0, 0.9]], [[0.0, 0.5], [0.5, 0.0]]],
+    )
+    words = rows([[0.7, 0.3, 0.0], [0.0, 0.2, 0.8]], [[0.0, 1.0, 0.0], [0.0, 0.3, 0.7]])
+    return ConceptGrammar(rows(0.6, 0.4), rules, words, split_probabilities(4, 1.0))
+
+
 TINY = {
     "bow": lambda: make_world("bow", seed=3, concepts=3, vocabulary=3, length=4, zipf=0.7),
     "hmm": lambda: make_world("hmm", seed=3, concepts=3, states=2, vocabulary=3, length=4, zipf=0.7),
+    "style": lambda: make_world("style", seed=3, concepts=3, styles=2, vocabulary=3, length=4, zipf=0.7),
+    "bigrams": lambda: make_world("style", seed=3, concepts=3, styles=2, vocabulary=3, length=4, order=1),
+    "tree": lambda: make_world("tree", seed=3, branching=2, levels=2, vocabulary=3, length=4, zipf=0.7),
+    "grammar": lambda: make_world(
+        "grammar", seed=3, concepts=3, symbols=3, vocabulary=3, length=4, word_overlap=0.5, balance=1.0, zipf=0.7
+    ),
     "bow with zeros": bow_with_zeros,
     "hmm with zeros": hmm_with_zeros,
+    "style with zeros": style_with_zeros,
+    "bigrams with zeros": bigrams_with_zeros,
+    "tree with zeros": tree_with_zeros,
+    "grammar with zeros": grammar_with_zeros,
 }
 
 
@@ -49,7 +99,7 @@ def tiny_world(request):
     return TINY[request.param]()
 
 
-@pytest.fixture(params=["bow", "hmm"])
+@pytest.fixture(params=[name for name in TINY if "zeros" not in name])
 def positive_world(request):
     """A tiny world without zeros."""
     return TINY[request.param]()
@@ -61,7 +111,7 @@ def all_documents(tiny_world):
     return torch.cartesian_prod(*[torch.arange(tiny_world.V)] * tiny_world.L)
 
 
-@pytest.fixture(params=["bow with zeros", "hmm with zeros"])
+@pytest.fixture(params=[name for name in TINY if "zeros" in name])
 def world_with_zeros(request):
     """A tiny world with documents that it never produces."""
     return TINY[request.param]()

@@ -141,6 +141,7 @@ def test_chunks_change_nothing(positive_world, monkeypatch):
     whole = exact.next_token_log_probs(positive_world, d2, d1), exact.concept_log_posterior(positive_world, d1)
     monkeypatch.setattr("synthetic_worlds.world.CHUNK_ELEMENTS", 24)
     monkeypatch.setattr("synthetic_worlds.hmm_forward.CHUNK_ELEMENTS", 24)
+    monkeypatch.setattr("synthetic_worlds.inside.CHUNK_ELEMENTS", 24)
     assert positive_world.chunk < 4
     parts = exact.next_token_log_probs(positive_world, d2, d1), exact.concept_log_posterior(positive_world, d1)
     for one, other in zip(whole, parts, strict=True):

@@ -1,5 +1,6 @@
-"""Exact inference against sums over every document, every concept and every path of states, written in plain loops."""
+"""Exact inference against sums over every document, every concept and all that is hidden, written in plain loops."""
 
+import functools
 import itertools
 
 import numpy as np
@@ -11,17 +12,65 @@ from synthetic_worlds import exact
 TOLERANCE = {"rtol": 0, "atol": 1e-12}
 
 
-def likelihood(world, document, concept: int) -> float:
-    """p(document | concept), summed over every path of states where there are states."""
-    parameters = {name: values.numpy() for name, values in world.parameters().items()}
-    if world.name == "bow":
-        return np.prod([parameters["words"][concept, token] for token in document])
+def of_a_bag(world, parameters, document, concept):
+    return np.prod([parameters["words"][concept, token] for token in document])
+
+
+def of_a_style(world, parameters, document, concept):
+    words, bigrams = parameters["words"], parameters["words"].shape[2] > 1
+    total = 0.0
+    for style, probability in enumerate(parameters["style_prior"]):
+        for before, token in itertools.pairwise([world.V, *document]):
+            probability = probability * words[concept, style, before if bigrams else 0, token]
+        total += probability
+    return total
+
+
+def of_a_tree(world, parameters, document, concept):
+    levels = range(world.D + 1)
+    path = [parameters[f"node_words[{level}]"][concept // world.b ** (world.D - level)] for level in levels]
+    words = sum(weight * words for weight, words in zip(parameters["level_weights"], path, strict=True))
+    return np.prod([words[token] for token in document])
+
+
+def of_a_grammar(world, parameters, document, concept):
+    rules, words, splits = (parameters[name] for name in ("rules", "words", "splits"))
+
+    @functools.cache
+    def inside(symbol, text):
+        if len(text) == 1:
+            return words[concept, symbol, text[0]]
+        total = 0.0
+        for k, left, right in itertools.product(range(1, len(text)), range(world.N), range(world.N)):
+            rule = splits[len(text), k] * rules[concept, symbol, left, right]
+            total += rule * inside(left, text[:k]) * inside(right, text[k:])
+        return total
+
+    return inside(0, tuple(document))
+
+
+def of_a_hidden_markov_model(world, parameters, document, concept):
     initial, transition, emission = (parameters[name][concept] for name in ("initial", "transition", "emission"))
     total = 0.0
     for path in itertools.product(range(world.S), repeat=len(document)):
         steps = [initial[path[0]], *(transition[a, b] for a, b in itertools.pairwise(path))]
         total += np.prod(steps) * np.prod([emission[s, token] for s, token in zip(path, document, strict=True)])
     return total
+
+
+LIKELIHOODS = {
+    "bow": of_a_bag,
+    "hmm": of_a_hidden_markov_model,
+    "style": of_a_style,
+    "tree": of_a_tree,
+    "grammar": of_a_grammar,
+}
+
+
+def likelihood(world, document, concept: int) -> float:
+    """p(document | concept), summed over styles, paths of states or derivations."""
+    parameters = {name: values.numpy() for name, values in world.parameters().items()}
+    return LIKELIHOODS[world.name](world, parameters, document, concept)
 
 
 @pytest.fixture

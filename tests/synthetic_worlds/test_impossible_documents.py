@@ -67,6 +67,7 @@ def test_long_documents_do_not_underflow():
         torch.testing.assert_close(tokens, evidence, rtol=1e-11, atol=0)
 
 
+@pytest.mark.parametrize("world_with_zeros", ["bow with zeros", "hmm with zeros"], indirect=True)
 def test_a_concept_ruled_out_early_stays_out_of_a_long_document(world_with_zeros):
     """Words 2 and 0 in the middle leave no concept, for all the rescalings that follow."""
     world = type(world_with_zeros)(**world_with_zeros.parameters(), length=60)
