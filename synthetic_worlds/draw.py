@@ -7,13 +7,18 @@ import torch
 from torch import Tensor
 
 from synthetic_worlds.exact import Information, concept_log_posterior, next_token_log_probs
-from synthetic_worlds.world import ConceptWorld, Process
+from synthetic_worlds.world import ConceptWorld, Process, World
 
 DOCUMENTS_PER_CONCEPT = 200
 MOST_ROWS = 2048
 MOST_GIVEN = 6
 BLUE, ORANGE, GREY = "#2b6cb0", "#c05621", "#718096"
-OWN_PANELS = {"narration": "synthetic_worlds.draw_narration"}  # modules with another `draw_panels`
+OWN_PANELS = {  # modules with another `draw_panels`
+    "narration": "synthetic_worlds.draw_narration",
+    "polya": "synthetic_worlds.draw_continuous",
+    "lda": "synthetic_worlds.draw_continuous",
+    "gaussian": "synthetic_worlds.draw_gaussian",
+}
 
 
 def draw_world(world: Process, figures: Information, stem: Path) -> list[Path]:
@@ -46,7 +51,7 @@ def draw_panels(axes, world: ConceptWorld, figures: Information, generator: torc
     _draw_words(axes[0, 0], world, generator)
     _draw_example(axes[0, 1], world, concepts, related)
     _draw_contraction(axes[1, 0], world, figures, concepts, related)
-    _draw_gain(axes[1, 1], world, figures, related)
+    draw_gain(axes[1, 1], world, figures, related)
 
 
 def _dials(world: Process) -> str:
@@ -101,7 +106,7 @@ def _draw_contraction(axis, world: ConceptWorld, figures: Information, concepts:
     axis.set_title("How fast related documents reveal their concept")
 
 
-def _draw_gain(axis, world: ConceptWorld, figures: Information, related: list[Tensor]) -> None:
+def draw_gain(axis, world: World, figures: Information, related: list[Tensor]) -> None:
     """Surprise at each word averaged exactly over the word, given what comes before: no noise of the word's own."""
     d1, d2 = related[:2]
     truth = next_token_log_probs(world, d2, d1).exp()
