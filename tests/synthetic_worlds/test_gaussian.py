@@ -184,3 +184,25 @@ def test_what_vectors_cannot_have_is_refused():
         exact.concept_log_posterior(world, d1)
     with pytest.raises(WorldError, match="D variances over 0"):
         LinearGaussian(torch.ones(3, 2).double(), torch.zeros(3).double())
+
+
+def test_law_is_that_of_the_version():
+    """Numbers stored for version 1: where they change, the world's version must."""
+    world = make_world("gaussian", "medium", seed=0)
+    t, row = torch.arange(world.D), torch.arange(2)[:, None]
+    d1 = torch.sin((7 * row + 3 * t + t**2).double())
+    d2 = d1.flip(0).roll(1, 1)
+    assert (world.version, world.spec_hash) == (1, "c8777f78211d6d02")
+    assert exact.log_evidence(world, d1).tolist() == pytest.approx([-17.23078386855071, -20.745476773727795], rel=1e-9)
+    assert exact.log_predictive(world, d2, d1).tolist() == pytest.approx(
+        [-19.50105184265503, -16.07045816248729], rel=1e-9
+    )
+
+
+def test_explained_and_drawn(tmp_path, capsys):
+    from synthetic_worlds.commands import worlds
+
+    assert worlds(["gaussian", "--preset", "hard", "--out", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert "the concept is continuous" in shown and "nan" not in shown
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["gaussian-hard-seed0.png", "gaussian-hard-seed0.svg"]

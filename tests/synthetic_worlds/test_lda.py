@@ -259,3 +259,25 @@ def test_wrong_parameters_are_refused():
 
 def test_most_nodes():
     assert [most_nodes(k, 1000) for k in (1, 2, 3, 20)] == [1000, 31, 10, 1]
+
+
+def test_law_is_that_of_the_version():
+    """Numbers stored for version 1: where they change, the world's version must."""
+    world = make_world("lda", "medium", seed=0)
+    t, row = torch.arange(world.L), torch.arange(2)[:, None]
+    d1 = (7 * row + 3 * t + t**2) % world.V
+    d2 = d1.flip(0).roll(1, 1)
+    assert (world.version, world.spec_hash) == (1, "959be45c0dc28572")
+    assert exact.log_evidence(world, d1).tolist() == pytest.approx([-56.84075446634736, -80.57116309432817], rel=1e-9)
+    assert exact.log_predictive(world, d2, d1).tolist() == pytest.approx(
+        [-80.26280770737233, -56.532399079391524], rel=1e-9
+    )
+
+
+def test_explained_and_drawn(tmp_path, capsys):
+    from synthetic_worlds.commands import worlds
+
+    assert worlds(["lda", "--preset", "hard", "--out", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert "the concept is continuous" in shown and "nan" not in shown
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["lda-hard-seed0.png", "lda-hard-seed0.svg"]

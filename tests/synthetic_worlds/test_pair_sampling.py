@@ -226,7 +226,7 @@ def test_chunks_change_nothing(monkeypatch):
     world, options = TINY["style"](), PairSampling(**OPTIONS["everything"])
     pairs = sample_pairs(world, 30, torch.Generator().manual_seed(0), options)
     whole = pair_next_token_log_probs(world, pairs.d2, pairs.d1, options)
-    monkeypatch.setattr("synthetic_worlds.style.CHUNK_ELEMENTS", 60)
+    monkeypatch.setattr("synthetic_worlds.world.CHUNK_ELEMENTS", 60)
     assert world.chunk < 10
     parts = pair_next_token_log_probs(world, pairs.d2, pairs.d1, options)
     torch.testing.assert_close(parts, whole, rtol=1e-13, atol=1e-13)

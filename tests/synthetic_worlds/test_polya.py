@@ -242,3 +242,25 @@ def test_wrong_parameters_are_refused():
         DirichletMultinomial(rows(1.0), rows([0.5, 0.6]), 0.5, 3)
     with pytest.raises(WorldError, match="no finite set of concepts"):
         exact.concept_log_posterior(tiny(), torch.tensor([[0, 1, 2, 0]]))
+
+
+def test_law_is_that_of_the_version():
+    """Numbers stored for version 1: where they change, the world's version must."""
+    world = make_world("polya", "medium", seed=0)
+    t, row = torch.arange(world.L), torch.arange(2)[:, None]
+    d1 = (7 * row + 3 * t + t**2) % world.V
+    d2 = d1.flip(0).roll(1, 1)
+    assert (world.version, world.spec_hash) == (1, "7eba06752c434495")
+    assert exact.log_evidence(world, d1).tolist() == pytest.approx([-75.98758663448675, -88.96800350245005], rel=1e-9)
+    assert exact.log_predictive(world, d2, d1).tolist() == pytest.approx(
+        [-104.21617020096623, -91.2357533330029], rel=1e-9
+    )
+
+
+def test_explained_and_drawn(tmp_path, capsys):
+    from synthetic_worlds.commands import worlds
+
+    assert worlds(["polya", "--preset", "hard", "--out", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert "the concept is continuous" in shown and "nan" not in shown
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["polya-hard-seed0.png", "polya-hard-seed0.svg"]
