@@ -51,7 +51,7 @@ Cost: C * (L^3 N^2 + L^2 N^3) a document for the posterior and the predictive at
         Dial("concepts", 16, 1, 1024, "number of concepts C"),
         Dial("symbols", 6, 1, 32, "symbols of the grammar, N; the first is the root's"),
         Dial("vocabulary", 32, 2, 4096, "number of words V"),
-        Dial("length", 16, 1, 32, "words a document, L"),
+        Dial("length", 16, 2, 32, "words a document, L"),
         Dial("balance", 0.0, 0.0, 16.0, "0: all splits alike; high: always in the middle, a tree of fixed shape"),
         Dial("rule_concentration", 0.05, 0.01, 100.0, "Dirichlet parameter of rules; small: each symbol has few"),
         Dial("word_concentration", 0.05, 0.01, 100.0, "Dirichlet parameter of words; small: symbols tell apart"),
@@ -76,8 +76,8 @@ Cost: C * (L^3 N^2 + L^2 N^3) a document for the posterior and the predictive at
     def __post_init__(self) -> None:
         distributions = {"prior": self.prior, "rules": self.rules.flatten(2), "words": self.words}
         check_distributions(self.name, distributions | {"splits": self.splits[2:]})
-        if self.splits.triu().any() or self.splits[:, 0].any():
-            raise WorldError(f"world {self.name}: splits: expected zero unless 0 < k < n")
+        if self.L < 2 or self.splits.triu().any() or self.splits[:, 0].any():
+            raise WorldError(f"world {self.name}: splits: expected those of 2 words or more, zero unless 0 < k < n")
 
     @classmethod
     def from_dials(cls, dials: Mapping[str, float], seed: int) -> Self:
@@ -140,7 +140,7 @@ Cost: C * (L^3 N^2 + L^2 N^3) a document for the posterior and the predictive at
             covered.append(n)
             word = draw(from_words[concepts, symbol], 1, generator)[:, 0]
             pair = draw(from_rules[concepts, symbol], 1, generator)[:, 0]
-            k = draw(from_splits[n.clamp_min(min(2, self.L))], 1, generator)[:, 0]
+            k = draw(from_splits[n.clamp_min(2)], 1, generator)[:, 0]
             emits = n == 1
             split = self.splits[n, k] * self.rules.flatten(2)[concepts, symbol, pair]
             log_prob = log_prob + torch.where(emits, self.words[concepts, symbol, word], split).log()

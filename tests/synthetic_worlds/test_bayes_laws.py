@@ -1,5 +1,8 @@
 """Laws of probability in worlds drawn at random: chain rule, Bayes, normalisation, exchangeability, relabelling."""
 
+import dataclasses
+
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,19 +14,50 @@ QUICK = settings(deadline=None, max_examples=40)
 CLOSE = {"rtol": 1e-11, "atol": 1e-11}
 
 
+CONCENTRATIONS = st.sampled_from([0.1, 0.5, 3.0])
+OWN_DIALS = {
+    "bow": {"concepts": st.integers(1, 6), "concentration": CONCENTRATIONS},
+    "hmm": {"concepts": st.integers(1, 6), "concentration": CONCENTRATIONS, "states": st.integers(1, 4)},
+    "style": {
+        "concepts": st.integers(1, 6),
+        "concentration": CONCENTRATIONS,
+        "styles": st.integers(1, 4),
+        "strength": st.sampled_from([0.0, 1.0, 3.0]),
+        "order": st.integers(0, 1),
+    },
+    "tree": {
+        "branching": st.integers(1, 3),
+        "levels": st.integers(1, 3),
+        "fineness": st.sampled_from([0.0, 0.5, 2.0]),
+        "concentration": CONCENTRATIONS,
+    },
+    "grammar": {
+        "concepts": st.integers(1, 4),
+        "symbols": st.integers(1, 3),
+        "word_overlap": st.sampled_from([0.0, 0.5, 1.0]),
+        "word_concentration": CONCENTRATIONS,
+        "rule_concentration": CONCENTRATIONS,
+        "balance": st.sampled_from([0.0, 2.0, 16.0]),
+    },
+}
+OF_CONCEPTS = {  # parameters whose first axis is the concept; a tree's are in its shape
+    "bow": ("prior", "words"),
+    "hmm": ("prior", "initial", "transition", "emission"),
+    "style": ("prior", "words"),
+    "grammar": ("prior", "rules", "words"),
+}
+
+
 @st.composite
-def worlds(draw, names=("bow", "hmm")):
+def worlds(draw, names=tuple(OWN_DIALS)):
     name = draw(st.sampled_from(names))
     dials = {
         "overlap": draw(st.sampled_from([0.0, 0.3, 0.9, 1.0])),
-        "concepts": draw(st.integers(1, 6)),
         "vocabulary": draw(st.integers(2, 7)),
-        "length": draw(st.integers(1, 12)),
-        "concentration": draw(st.sampled_from([0.1, 0.5, 3.0])),
+        "length": draw(st.integers(2 if name == "grammar" else 1, 12)),
         "zipf": draw(st.sampled_from([0.0, 1.0])),
+        **{dial: draw(values) for dial, values in OWN_DIALS[name].items()},
     }
-    if name == "hmm":
-        dials["states"] = draw(st.integers(1, 4))
     return make_world(name, seed=draw(st.integers(0, 10_000)), **dials)
 
 
@@ -40,11 +74,16 @@ def relabelled(world, concepts=None, words=None):
     """The same world with its concepts or its words in another order."""
     parameters = world.parameters()
     if concepts is not None:
-        parameters = {name: values[concepts] for name, values in parameters.items()}
+        parameters |= {name: parameters[name][concepts] for name in OF_CONCEPTS[world.name]}
+    if words is not None and world.name == "tree":
+        node_words = tuple(values[:, words] for values in world.node_words)
+        return dataclasses.replace(world, node_words=node_words, seed=None)
     if words is not None:
-        name = "words" if world.name == "bow" else "emission"
+        name = "emission" if world.name == "hmm" else "words"
         parameters[name] = parameters[name][..., words]
-    return type(world)(**parameters, length=world.L)
+        if world.name == "style" and len(parameters[name][0, 0]) > 1:  # rows are named by the word before
+            parameters[name] = parameters[name][:, :, torch.cat([words, torch.tensor([world.V])])]
+    return dataclasses.replace(world, **parameters, seed=None)
 
 
 @QUICK
@@ -95,7 +134,7 @@ def test_exchangeable_documents(world, seed):
 
 
 @QUICK
-@given(worlds(), st.integers(0, 1000))
+@given(worlds(names=tuple(OF_CONCEPTS)), st.integers(0, 1000))
 def test_relabelling_concepts(world, seed):
     d1, d2 = documents(world, seed, 2)
     order = torch.randperm(world.C, generator=torch.Generator().manual_seed(seed))
@@ -121,7 +160,7 @@ def test_relabelling_words(world, seed):
 
 
 @QUICK
-@given(worlds(names=("bow",)), st.integers(0, 1000))
+@given(worlds(names=("bow", "tree")), st.integers(0, 1000))
 def test_word_order_does_not_matter_in_a_bag(world, seed):
     (d1,) = documents(world, seed, 1)
     order = torch.randperm(world.L, generator=torch.Generator().manual_seed(seed))
@@ -130,8 +169,9 @@ def test_word_order_does_not_matter_in_a_bag(world, seed):
     )
 
 
-def test_word_order_matters_to_the_hmm():
-    world = make_world("hmm", "medium")
+@pytest.mark.parametrize("name, dials", [("hmm", {}), ("style", {"order": 1}), ("grammar", {})])
+def test_word_order_matters_elsewhere(name, dials):
+    world = make_world(name, "medium", **dials)
     d1 = world.sample(20, torch.Generator().manual_seed(0)).tokens
     assert (exact.log_evidence(world, d1) - exact.log_evidence(world, d1.flip(1))).abs().median() > 0.1
 

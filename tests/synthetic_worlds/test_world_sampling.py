@@ -32,11 +32,15 @@ def test_documents_follow_the_evidence(tiny_world, all_documents):
 
 
 @pytest.mark.parametrize(
-    "name, wrong", [("bow", "concepts"), ("bow", "words"), ("hmm", "concepts"), ("hmm", "words"), ("hmm", "order")]
+    "name, wrong",
+    [(name, wrong) for name in ("bow", "hmm", "style", "tree", "grammar") for wrong in ("concepts", "words")]
+    + [(name, "order") for name in ("hmm", "style", "grammar")],
 )
 def test_a_perturbed_sampler_is_caught(name, wrong):
     generator = torch.Generator().manual_seed(0)
-    world = make_world(name, seed=3, overlap=0.1, concepts=3, vocabulary=3, length=4)
+    dials = {"branching": 2, "levels": 2} if name == "tree" else {"concepts": 3}
+    dials |= {"style": {"order": 1}, "grammar": {"word_overlap": 0.1}}.get(name, {})
+    world = make_world(name, seed=3, overlap=0.1, vocabulary=3, length=4, **dials)
     all_documents = torch.cartesian_prod(*[torch.arange(world.V)] * world.L)
     concepts = world.sample_concepts(DRAWS, generator)
     if wrong == "concepts":
