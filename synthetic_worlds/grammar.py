@@ -36,8 +36,8 @@ derivation from the root symbol, which covers all L words:
     R_c[A] = overlap * common row + (1 - overlap) * own row,  W_c[A] likewise with word_overlap
     common rows ~ Dirichlet(rule_concentration) and Dirichlet(word_concentration), own rows alike
 Related documents share c, and each has a derivation of its own. At word_overlap 1 the words of each symbol are the
-same in all concepts, which then differ in structure alone. At high balance all derivations have one shape; where L is a
-power of two this is the random hierarchy model.
+same in all concepts, which then differ in structure alone. At balance 1000 all derivations have one shape; where L is a
+power of two this is a random hierarchy model.
 Lengths are part of the derivation so that every document has exactly L words: with an end symbol, length would speak of
 the concept, and conditioning a grammar on its length has no prefix probabilities in closed form. Exact Bayes:
     inside(i, n)[A] = sum over k, B, C of p(k|n) R_c[A, B, C] inside(i, k)[B] inside(i + k, n - k)[C]
@@ -52,7 +52,7 @@ Cost: C * (L^3 N^2 + L^2 N^3) a document for the posterior and the predictive at
         Dial("symbols", 6, 1, 32, "symbols of the grammar, N; the first is the root's"),
         Dial("vocabulary", 32, 2, 4096, "number of words V"),
         Dial("length", 16, 2, 32, "words a document, L"),
-        Dial("balance", 0.0, 0.0, 16.0, "0: all splits alike; high: always in the middle, a tree of fixed shape"),
+        Dial("balance", 0.0, 0.0, 10_000.0, "0: all splits alike; 1000: in the middle, one shape for all"),
         Dial("rule_concentration", 0.05, 0.01, 100.0, "Dirichlet parameter of rules; small: each symbol has few"),
         Dial("word_concentration", 0.05, 0.01, 100.0, "Dirichlet parameter of words; small: symbols tell apart"),
         Dial("zipf", 0.0, 0.0, 3.0, "prior of the k-th concept is proportional to k ** -zipf; 0 is uniform"),

@@ -37,7 +37,7 @@ OWN_DIALS = {
         "word_overlap": st.sampled_from([0.0, 0.5, 1.0]),
         "word_concentration": CONCENTRATIONS,
         "rule_concentration": CONCENTRATIONS,
-        "balance": st.sampled_from([0.0, 2.0, 16.0]),
+        "balance": st.sampled_from([0.0, 2.0, 1000.0]),
     },
 }
 OF_CONCEPTS = {  # parameters whose first axis is the concept; a tree's are in its shape
