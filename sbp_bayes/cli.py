@@ -5,6 +5,7 @@ theirs through the entry point group ``sbp_bayes.commands``. Nothing heavy is im
 """
 
 import contextlib
+import errno
 import inspect
 import sys
 from collections.abc import Callable
@@ -90,14 +91,19 @@ def main(arguments: list[str] | None = None) -> int:
             print(__version__)
             return 0
         return _command(arguments[0])(arguments[1:])
+    except BrokenPipeError:
+        return 141
     except UserError as error:
         print(f"sbp: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+            raise
+        print(f"sbp: {error.filename}: {error.strerror}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\nsbp: stopped; finished stages are kept, the same command continues", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        return 141
 
 
 def _command(name: str) -> Callable[[list[str]], int]:

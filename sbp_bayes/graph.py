@@ -5,11 +5,9 @@ The folder appears by one rename, so that a process killed at any moment leaves 
 Two experiments that share a stage share its folder.
 """
 
-import fcntl
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -17,7 +15,7 @@ from typing import Any
 
 from sbp_bayes import plugins
 from sbp_bayes.errors import UserError
-from sbp_bayes.files import content_hash, file_hash, read_json, sync_folder, write_json
+from sbp_bayes.files import content_hash, exclusive, file_hash, read_json, sync_folder, write_json
 from sbp_bayes.ledger import Entry
 
 RECORD = "stage.json"
@@ -67,7 +65,7 @@ def run_stage(stage: Stage, kind: Kind, root: Path, device: str) -> None:
 
     Raises UserError for bad input and for a disk that is full.
     """
-    with _lock(root / ".locks" / f"{stage.kind}-{stage.key}"):
+    with exclusive(root / ".locks" / f"{stage.kind}-{stage.key}", stage.name):
         if stage.is_finished(root):
             return
         final = stage.folder(root)
@@ -126,16 +124,3 @@ def code_hash() -> str:
     folders = {Path(__file__).parent, *plugins.package_folders()}
     files = sorted(file for folder in folders for file in folder.rglob("*.py"))
     return content_hash([[str(file.relative_to(file.parents[1])), file_hash(file)] for file in files])
-
-
-@contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on ``path``; the system frees it when the process dies, however it dies."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("w")
-    except OSError as error:
-        raise UserError(f"{path.parent}: can't write there ({error.strerror})") from error
-    with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

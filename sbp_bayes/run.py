@@ -17,7 +17,7 @@ from pathlib import Path
 from sbp_bayes import __version__, plugins
 from sbp_bayes.errors import UserError
 from sbp_bayes.experiment import ExperimentConfig, as_tables, load_experiment
-from sbp_bayes.files import content_hash, read_json, write_json
+from sbp_bayes.files import content_hash, exclusive, read_json, write_json
 
 COMPLETE = "complete.json"
 REPORTED_PACKAGES = ("torch", "triton", "pyro-ppl", "numpy", "scipy", "pyarrow", "tokenizers", "faiss-cpu")
@@ -46,26 +46,38 @@ def run_experiment(file: Path, overrides: Sequence[str], machine: Machine) -> Pa
     config = load_experiment(file, overrides)
     run = machine.root / config.name
     identity = content_hash([__version__, _plugin_versions(), as_tables(config)])
-    if not machine.fresh and (run / COMPLETE).exists() and read_json(run / COMPLETE).get("identity") == identity:
+    if not machine.fresh and _is_complete(run, identity):
         return run
-    # Everything below needs torch; a finished run is answered without it.
+    with exclusive(machine.root / ".locks" / config.name, f"run {config.name}"):
+        if machine.fresh or not _is_complete(run, identity):  # another process may have finished it meanwhile
+            _run_stages(config, run, machine)
+            write_json(run / COMPLETE, {"identity": identity})
+    return run
+
+
+def _is_complete(run: Path, identity: str) -> bool:
+    return (run / COMPLETE).exists() and read_json(run / COMPLETE).get("identity") == identity
+
+
+def _run_stages(config: ExperimentConfig, run: Path, machine: Machine) -> None:
+    """Run what is not finished, then write the run folder anew from the stages."""
+    # These need torch; a finished run is answered without it.
     from sbp_bayes.executor import default_workers, run_graph
     from sbp_bayes.graph import in_order, made_by_other_code, read_record
     from sbp_bayes.plan import plan_seed
 
     device = _device(machine.device)
-    stages = machine.root / "stages"
+    root = machine.root / "stages"
     plans = [plan_seed(config, seed) for seed in config.seeds]
-    stale = made_by_other_code(in_order([p.evaluation for p in plans]), stages)
-    if stale and machine.fresh:
+    stages = in_order([plan.evaluation for plan in plans])
+    stale = made_by_other_code(stages, root)
+    if machine.fresh:
         for stage in stale:
-            shutil.rmtree(stage.folder(stages))
+            shutil.rmtree(stage.folder(root))
     elif stale:
         note = f"note: {len(stale)} finished stages were made by other code than this; --fresh makes them again"
         print(note, file=sys.stderr)
-    run_graph(
-        [p.evaluation for p in plans], stages, machine.workers or default_workers(device), machine.threads, device
-    )
+    run_graph(stages, root, machine.workers or default_workers(device), machine.threads, device)
 
     (run / COMPLETE).unlink(missing_ok=True)
     run.mkdir(parents=True, exist_ok=True)
@@ -73,15 +85,13 @@ def run_experiment(file: Path, overrides: Sequence[str], machine: Machine) -> Pa
         shutil.rmtree(run / name, ignore_errors=True)
     write_json(run / "experiment.json", as_tables(config))
     for plan in plans:
-        _collect(plan, stages, run)
-    records = [read_record(stage, stages) for stage in in_order([p.evaluation for p in plans])]
-    examples = [e for p in plans for e in read_json(p.evaluation.folder(stages) / "examples.json")]
+        _collect(plan, root, run)
+    examples = [e for plan in plans for e in read_json(plan.evaluation.folder(root) / "examples.json")]
     write_json(run / "examples.json", examples)
-    write_json(run / "provenance.json", _provenance(config, plans, records, stages, device))
+    records = [read_record(stage, root) for stage in stages]
+    write_json(run / "provenance.json", _provenance(config, plans, records, root, device))
     for name in _reporters():
         plugins.load("sbp_bayes.reporters", name)(run)
-    write_json(run / COMPLETE, {"identity": identity})
-    return run
 
 
 def report(run: Path) -> None:
