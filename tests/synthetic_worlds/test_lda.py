@@ -14,7 +14,6 @@ from scipy.stats import chi2
 from synthetic_worlds import exact
 from synthetic_worlds.catalogue import make_world
 from synthetic_worlds.dials import WorldError
-from synthetic_worlds.dirichlet import most_nodes, simplex_quadrature
 from synthetic_worlds.lda import TOLERANCE, LatentDirichlet
 
 QUICK = settings(deadline=None, max_examples=30)
@@ -62,24 +61,6 @@ def p_value(world, tokens, probabilities) -> float:
     kept = probabilities > 0
     expected = len(tokens) * probabilities[kept]
     return float(chi2.sf(float(((counts[kept] - expected).square() / expected).sum()), int(kept.sum()) - 1))
-
-
-@pytest.mark.parametrize("alpha", [[0.01, 0.01], [0.3, 1.2, 0.5], [2.0, 0.1, 7.0, 0.5], [30.0, 60.0, 100.0]])
-@pytest.mark.parametrize("n", [1, 4, 9])
-def test_quadrature_has_every_moment_of_its_degree(alpha, n):
-    theta, weights = simplex_quadrature(rows(*alpha), n)
-    assert (weights > 0).all() and (theta >= 0).all() and len(weights) == n ** (len(alpha) - 1)
-    torch.testing.assert_close(theta.sum(1), torch.ones(len(theta)).double())
-    random = np.random.default_rng(0)
-    for degree in range(2 * n):
-        counts = random.multinomial(degree, np.ones(len(alpha)) / len(alpha))
-        moment = float(weights @ theta.pow(torch.from_numpy(counts)).prod(1))
-        assert moment == pytest.approx(math.exp(log_moment(alpha, counts.tolist())), rel=1e-11)
-
-
-def test_quadrature_misses_the_next_degree():
-    theta, weights = simplex_quadrature(rows(0.5, 0.5), 3)
-    assert abs(float(weights @ theta[:, 0] ** 6) / math.exp(log_moment([0.5, 0.5], [6, 0])) - 1) > 1e-4
 
 
 @pytest.mark.parametrize("world", [tiny(), with_zeros()], ids=["three topics", "zeros"])
@@ -255,10 +236,6 @@ def test_wrong_parameters_are_refused():
         LatentDirichlet(rows(0.0, 1.0), rows([0.5, 0.5], [0.5, 0.5]), 3)
     with pytest.raises(WorldError, match="topics"):
         LatentDirichlet(rows(1.0), rows([0.5, 0.6]), 3)
-
-
-def test_most_nodes():
-    assert [most_nodes(k, 1000) for k in (1, 2, 3, 20)] == [1000, 31, 10, 1]
 
 
 def test_law_is_that_of_the_version():
