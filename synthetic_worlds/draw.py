@@ -1,5 +1,6 @@
 """A picture that explains a world: its concepts, and how documents reveal them."""
 
+import textwrap
 from importlib import import_module
 from pathlib import Path
 
@@ -18,6 +19,9 @@ OWN_PANELS = {  # modules with another `draw_panels`
     "polya": "synthetic_worlds.draw_continuous",
     "lda": "synthetic_worlds.draw_continuous",
     "gaussian": "synthetic_worlds.draw_gaussian",
+    "style": "synthetic_worlds.draw_style",
+    "tree": "synthetic_worlds.draw_tree",
+    "grammar": "synthetic_worlds.draw_grammar",
 }
 
 
@@ -48,17 +52,18 @@ def draw_panels(axes, world: ConceptWorld, figures: Information, generator: torc
     rows = max(8, min(MOST_ROWS, 2**23 // (world.L * world.V)))
     concepts = world.sample_concepts(rows, generator)
     related = [world.sample_given_concepts(concepts, generator).tokens for _ in range(MOST_GIVEN)]
-    _draw_words(axes[0, 0], world, generator)
-    _draw_example(axes[0, 1], world, concepts, related)
-    _draw_contraction(axes[1, 0], world, figures, concepts, related)
+    draw_words(axes[0, 0], world, generator)
+    draw_example(axes[0, 1], world, concepts, related)
+    draw_contraction(axes[1, 0], world, figures, concepts, related)
     draw_gain(axes[1, 1], world, figures, related)
 
 
 def _dials(world: Process) -> str:
-    return ", ".join(f"{name} {value:g}" for name, value in world.dials.items())
+    dials = [f"{name}\N{NO-BREAK SPACE}{value:g}" for name, value in world.dials.items()]
+    return textwrap.fill(", ".join(dials), 125)
 
 
-def _draw_words(axis, world: ConceptWorld, generator: torch.Generator) -> None:
+def draw_words(axis, world: ConceptWorld, generator: torch.Generator) -> None:
     shown = min(world.C, 64)
     concepts = torch.arange(shown).repeat_interleave(DOCUMENTS_PER_CONCEPT)
     tokens = world.sample_given_concepts(concepts, generator).tokens.reshape(shown, -1)
@@ -70,7 +75,7 @@ def _draw_words(axis, world: ConceptWorld, generator: torch.Generator) -> None:
     axis.set(xlabel="word", ylabel="concept", title="How often each concept uses each word")
 
 
-def _draw_example(axis, world: ConceptWorld, concepts: Tensor, related: list[Tensor]) -> None:
+def draw_example(axis, world: ConceptWorld, concepts: Tensor, related: list[Tensor]) -> None:
     """Row 0: the posterior after none, one, two, ... of the related documents, as a map with the truth marked."""
     beliefs = [world.log_prior.exp()]
     for m in range(1, MOST_GIVEN + 1):
@@ -87,7 +92,7 @@ def _draw_example(axis, world: ConceptWorld, concepts: Tensor, related: list[Ten
     axis.set_title("One concept: the posterior as its documents are read", pad=18)
 
 
-def _draw_contraction(axis, world: ConceptWorld, figures: Information, concepts: Tensor, related: list[Tensor]) -> None:
+def draw_contraction(axis, world: ConceptWorld, figures: Information, concepts: Tensor, related: list[Tensor]) -> None:
     means, errors = [figures.H_c], [0.0]
     for m in range(1, MOST_GIVEN + 1):
         entropy = world.belief_entropy(concept_log_posterior(world, *related[:m]))

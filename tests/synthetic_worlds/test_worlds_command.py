@@ -23,7 +23,16 @@ def test_help_teaches(capsys):
     assert "I(d1;d2)" in shown and "sbp worlds bow --preset hard" in shown and "--check" in shown
 
 
-@pytest.mark.parametrize("arguments", [["bow"], ["hmm", "--preset", "easy", "--set", "length=6", "--seed", "2"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["bow"],
+        ["hmm", "--preset", "easy", "--set", "length=6", "--seed", "2"],
+        ["style", "--set", "styles=1"],
+        ["tree", "--set", "branching=1"],
+        ["grammar", "--set", "length=6"],
+    ],
+)
 def test_explains_and_draws(arguments, tmp_path, capsys):
     assert worlds([*arguments, "--out", str(tmp_path / "pictures")]) == 0
     shown = capsys.readouterr().out
@@ -32,7 +41,7 @@ def test_explains_and_draws(arguments, tmp_path, capsys):
     assert [path.suffix for path in pictures] == [".png", ".svg"] and all(str(path) in shown for path in pictures)
     assert pictures[0].read_bytes()[:4] == b"\x89PNG" and pictures[0].stat().st_size > 20_000
     if "--set" in arguments:
-        assert "length = 6" in shown
+        assert arguments[arguments.index("--set") + 1].replace("=", " = ") in shown
 
 
 def test_check_reports_each_figure(capsys):
