@@ -5,7 +5,7 @@ import torch
 
 from synthetic_worlds.bow import BagOfWords
 from synthetic_worlds.catalogue import make_world
-from synthetic_worlds.grammar import ConceptGrammar, split_probabilities
+from synthetic_worlds.grammar import ConceptGrammar
 from synthetic_worlds.hmm import ConceptHMM
 from synthetic_worlds.style import ConceptStyle
 from synthetic_worlds.tree import ConceptTree
@@ -67,13 +67,15 @@ def tree_with_zeros() -> ConceptTree:
 
 
 def grammar_with_zeros() -> ConceptGrammar:
-    """The root splits into itself and symbol 1 or two of symbol 1; concept 1 has no word 0 at all."""
+    """The root splits into itself and symbol 1 or two of symbol 1, never in the middle; concept 1 has no word 0."""
     rules = rows(
         [[[0.0, 0.6], [0.0, 0.4]], [[0.0, 0.0], [0.0, 1.0]]],
         [[[0.0, 0.1], [0.0, 0.9]], [[0.0, 0.5], [0.5, 0.0]]],
     )
     words = rows([[0.7, 0.3, 0.0], [0.0, 0.2, 0.8]], [[0.0, 1.0, 0.0], [0.0, 0.3, 0.7]])
-    return ConceptGrammar(rows(0.6, 0.4), rules, words, split_probabilities(4, 1.0))
+    splits = torch.zeros(5, 5, dtype=torch.float64)
+    splits[2, 1], splits[3, 1:3], splits[4, 1:4] = 1.0, rows(0.3, 0.7), rows(0.5, 0.0, 0.5)
+    return ConceptGrammar(rows(0.6, 0.4), rules, words, splits)
 
 
 TINY = {
