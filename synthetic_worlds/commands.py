@@ -98,12 +98,13 @@ def _list() -> int:
             title_style="bold",
             caption=f"all: {common}",
             caption_justify="left",
+            padding=(0, 0) if len(varying) > 1 else (0, 1),  # within 80 columns
         )
         finite = over_seeds(next(iter(world["presets"].values())), "H_c_given_d1") is not None
         ambiguity, fields = ("H(c|d1)/H(c)", FIGURES) if finite else ("1-I(d1;d2)/I(c;d1)", FIGURES[1:])
         table.add_column("preset", no_wrap=True)
         for heading in (*varying, ambiguity, *(symbol for symbol, _ in fields)):
-            table.add_column(heading, justify="right", no_wrap=True)
+            table.add_column(heading.replace("_", "_\n"), justify="right", no_wrap=True)
         for preset, entry in world["presets"].items():
             dials = [f"{entry['dials'][dial]:g}" for dial in varying]
             figures = [str(over_seeds(entry, field)) for _, field in fields]
