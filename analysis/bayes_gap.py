@@ -40,7 +40,9 @@ class BayesGap:
 def kl_by_token(log_p: Tensor, log_q: Tensor) -> Tensor:
     """KL(p || q) over the last dimension, in nats: (..., V) twice -> (...).
 
-    q may sum to less than 1 (mass on tokens that p never emits), and that loss counts.
+    q may sum to less than 1 (mass on tokens that p never emits), and that loss counts: a transformer's mass on the
+    specials is such. Synthesis in a world of tokens does not pay for it, since the sampler there is given the length
+    and draws no special before it; the gap is of the law that the model states, not of the one sampled from.
     0 log(0 / q) = 0 and p log(p / 0) = inf, so that there is never a NaN.
     """
     p = log_p.exp()
@@ -72,7 +74,7 @@ def bayes_gaps(
         for parts, synthesizer in zip(rows, named, strict=True):
             parts.append(kl_by_token(log_p, synthesizer.next_token_log_probs(second, first)))
     *found, ignoring = [torch.cat(parts) for parts in rows]
-    return [_summary(synthesizer.name, kl, ignoring) for synthesizer, kl in zip(synthesizers, found, strict=True)]
+    return [summarise_gap(synthesizer.name, kl, ignoring) for synthesizer, kl in zip(synthesizers, found, strict=True)]
 
 
 def bayes_gap(
@@ -87,8 +89,11 @@ def bayes_gap(
     return bayes_gaps([synthesizer], world, d1, d2, generator, batch)[0]
 
 
-def _summary(name: str, kl: Tensor, ignoring: Tensor) -> BayesGap:
-    """kl, ignoring: (N, L) nats a token of the synthesizer and of the prior."""
+def summarise_gap(name: str, kl: Tensor, ignoring: Tensor) -> BayesGap:
+    """A gap from nats a position (N, L), of the synthesizer and of the prior on the same documents.
+
+    kl: the KL of each next-token law, or unbiased for it: log p* - log q of the tokens that p* drew.
+    """
     n, length = kl.shape
     total, reference = kl.sum(1), ignoring.sum(1)
     information = float(reference.mean())

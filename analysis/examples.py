@@ -2,17 +2,20 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from analysis.measures import SBP
 from analysis.synthesizers import ExactSynthesizer, Synthesizer
 from sbp_bayes.documents.corpus import Corpus
 from sbp_bayes.documents.tokenizer import Tokenizer
+from sbp_bayes.experiment import SeedContext
+from sbp_bayes.pairing.pairs import load_pairs
 from sbp_bayes.seeds import generator, numpy_generator
 from synthetic_worlds import exact
-from synthetic_worlds.world import World
+from synthetic_worlds.world import ConceptWorld, World
 
+RELATED_PAIRS = "related"
 DRAWS = 64  # documents behind an averaged posterior
 
 
@@ -24,8 +27,11 @@ def world_examples(
     documents: (N, L) unseen by the synthesizer; concepts: their true concepts (N,). Each example holds d1, one draw of
     exact Bayes and one of the synthesizer, a true partner of d1, and posteriors over concepts (C,): of d1, of each
     draw, and of `DRAWS` draws averaged, which is what can be compared: one draw has a posterior of its own. The
-    control is another set of exact draws: as far as it is from the first, so far sampling alone takes anyone.
+    control is another set of exact draws: as far as it is from the first, so far sampling alone takes anyone. Where
+    concepts are a continuum there are neither posteriors nor true partners: the first ``count`` documents.
     """
+    if not isinstance(world, ConceptWorld):
+        return _without_posterior(world, synthesizer, documents[:count], seed)
     concepts = torch.as_tensor(concepts)
     log_posterior = exact.concept_log_posterior(world, documents)
     posterior = log_posterior.exp()
@@ -64,14 +70,32 @@ def world_examples(
     return examples
 
 
-def text_examples(
-    real: Corpus, synthetic: Corpus, pairs: np.ndarray, tokenizer: Tokenizer, count: int, seed: int
-) -> list[dict]:
-    """``count`` seed documents drawn at random among those with a partner: d1, the partner, and a synthesized document.
+def _without_posterior(world: World, synthesizer: Synthesizer, d1: Tensor, seed: int) -> list[dict]:
+    drawn = ExactSynthesizer(world).sample(generator("examples exact", seed), d1)
+    written = synthesizer.sample(generator("examples synthesized", seed), d1)
+    return [
+        {
+            "seed": seed,
+            "d1": _symbols(given),
+            "exact": _symbols(exact_d2),
+            "synthesized": _symbols(d2),
+            "partner": None,
+            "posterior": None,
+        }
+        for given, exact_d2, d2 in zip(d1, drawn, written, strict=True)
+    ]
 
-    pairs: (M, 2) rows of the real corpus; synthetic: with a column ``seed_doc``, the row of d1.
+
+def text_examples(context: SeedContext, tokenizer: Tokenizer) -> list[dict]:
+    """Seed documents drawn at random among those with a partner: d1, the partner, and a synthesized document.
+
+    None where no synthesizer was tuned on related pairs.
     """
-    partner_of = dict(pairs.tolist())
+    if RELATED_PAIRS not in context.pairs or SBP not in context.synthetic:
+        return []
+    real, synthetic = Corpus.open(context.corpus["real"], tokenizer), Corpus.open(context.synthetic[SBP], tokenizer)
+    count, seed = context.config.evaluation.examples, context.seed
+    partner_of = dict(load_pairs(context.pairs[RELATED_PAIRS]).kept.tolist())
     written: dict[int, int] = {}
     for row, d1 in enumerate(synthetic.column("seed_doc").to_pylist()):
         written.setdefault(d1, row)

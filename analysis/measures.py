@@ -25,6 +25,17 @@ HELDOUT_LOSS = "heldout_loss"  # nats/token
 GAIN = "gain"  # nats/token: repetition minus the arm
 RECOVERED = "recovered"  # share of the oracle gap: (repetition - arm) / (repetition - oracle)
 
+# Narrations. Questions: the subject is an arm (a text to go on with), or a synthesizer (a related document read).
+QA_ACCURACY = "qa_accuracy"  # share; at a checkpoint, like losses
+QA_CEILING = "qa_ceiling"  # of exact Bayes, on the same questions
+RELATED_QA_ACCURACY = "related_qa_accuracy"
+# What an arm's synthetic documents say; the null is exact Bayes' share on the same seed documents.
+VALID_DOCUMENTS = "valid_documents"  # share that the world can write
+FACTS_KEPT = "facts_kept"  # share of what d1 and d2 both mention that they agree on
+UNTRUE_FACTS = "untrue_facts"  # share of d2's facts that are not true of d1's person
+HALLUCINATION_FLOOR = "hallucination_floor"  # of one attribute, mean over attributes
+HALLUCINATION_FLOOR_PERSON = "hallucination_floor person"
+
 # Pairs; the subject is the pairing rule.
 PAIRS = "pairs"
 PAIRING_PRECISION = "pairing_precision"

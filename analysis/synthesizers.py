@@ -14,6 +14,7 @@ from torch import Tensor
 from analysis.measures import EXACT, MAP, PRIOR, SYNTHESIZER
 from sbp_bayes.errors import UserError
 from synthetic_worlds import exact
+from synthetic_worlds.narration import Narration
 from synthetic_worlds.world import World
 
 
@@ -202,31 +203,39 @@ def document_log_probs(synthesizer: Synthesizer, documents: Tensor, *given: Tens
 
 
 def wrong_synthesizers(world: World) -> list[Synthesizer]:
-    """The wrong ones that every run shows beside the trained one."""
+    """The wrong ones that every run shows beside the trained one.
+
+    A point of a continuum has no plug-in among finitely many and no label to swap: worlds without `most_probable` and
+    `shifted` have neither.
+    """
     base = ExactSynthesizer(world)
     return [
         PriorSynthesizer(world),
-        MapSynthesizer(world),
+        *([MapSynthesizer(world)] if hasattr(world, "most_probable") else []),
         TemperedSynthesizer(base, 0.7),
         TemperedSynthesizer(base, 1.3),
         CopyingSynthesizer(world, 0.05),
-        LabelSwappedSynthesizer(world),
+        *([LabelSwappedSynthesizer(world)] if hasattr(world, "shifted") else []),
     ]
 
 
-def exact_synthesis(source: dict, d1_tokens: list[np.ndarray], generator: torch.Generator) -> list[np.ndarray]:
+def exact_synthesis(source: dict, d1: list[np.ndarray] | list[str], generator: torch.Generator) -> list:
     """One draw from the exact posterior predictive for each seed document (entry point ``sbp_bayes.synthesizers``).
 
-    source: what `WorldSource.describe` said; d1_tokens: B arrays of L symbols -> B int32 arrays of L symbols.
+    source: what `WorldSource.describe` said; d1: B arrays of L symbols -> B int32 arrays of L symbols; of a world that
+    writes, B texts -> B texts.
     Raises UserError where the source is no world, so that nothing exact is known.
     """
+    from analysis.narration_texts import related_texts
     from analysis.world_source import world_of
 
     if "world" not in source:
         raise UserError(f"corpus {source.get('label', '?')}: exact synthesis needs a world as source")
     world = world_of(source)
-    d1 = torch.from_numpy(np.stack(d1_tokens).astype(np.int64))
-    return [row.numpy().astype(np.int32) for row in exact.sample_related(world, generator, d1)]
+    if isinstance(world, Narration):
+        return related_texts(world, d1, generator)
+    tokens = torch.from_numpy(np.stack(d1).astype(np.int64))
+    return [row.numpy().astype(np.int32) for row in exact.sample_related(world, generator, tokens)]
 
 
 def _log(indicator: Tensor) -> Tensor:

@@ -232,15 +232,20 @@ def synthesize(stage: Stage, inputs: dict[str, Path], out: Path, device: str) ->
 
 
 def synthesize_by_plugin(stage: Stage, inputs: dict[str, Path], out: Path, device: str) -> list[Entry]:
-    """A synthetic corpus by a registered synthesizer, such as exact Bayes in a world."""
+    """A synthetic corpus by a registered synthesizer, such as exact Bayes in a world: from token arrays to token
+    arrays, or where the corpus has text from texts to texts."""
     data, seed = _Data(inputs["corpus"]), stage.config["seed"]
     synthesis = plugins.load("sbp_bayes.synthesizers", stage.config["plugin"])
     seed_documents = np.tile(np.arange(len(data.real)), _per_document(stage, data))
+    has_text = data.real.has_text
+    real = data.real.column("text").to_pylist() if has_text else [data.real.document(i) for i in range(len(data.real))]
     documents = synthesis(
         read_json(inputs["corpus"] / "source.json"),
-        [data.real.document(i) for i in seed_documents],
+        [real[i] for i in seed_documents],
         generator(seed, "sample by plugin"),
     )
+    if has_text:
+        documents = data.tokenizer.encode(documents)
     _write_synthetic(
         out, data.tokenizer, documents, seed_documents, np.ones(len(documents), bool), [""] * len(documents)
     )

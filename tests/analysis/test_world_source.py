@@ -98,7 +98,9 @@ def test_the_experiment_seed_draws_the_world_unless_one_is_set():
         ({"name": "bow", "overlp": 0.5}, "no dial 'overlp'"),
         ({"name": "bow", "overlap": 1.5}, "overlap=1.5"),
         ({"name": "bow", "seed": "x"}, "corpus.world.seed"),
-        ({"name": "polya"}, "finitely many concepts"),
+        ({"name": "gaussian"}, "documents are vectors"),
+        ({"name": "polya", "documents_per_concept": 0}, "corpus.world.documents_per_concept = 0"),
+        ({"name": "polya", "documents_per_concept": True}, "corpus.world.documents_per_concept = True"),
     ],
 )
 def test_wrong_options_are_one_clear_line(options, message):
