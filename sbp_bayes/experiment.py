@@ -1,6 +1,6 @@
 """An experiment: a TOML file read into frozen dataclasses, strictly.
 
-Every key has a default that is a method of the paper or a pilot's setting; a wrong key, a wrong type or a value out
+Every key has a default: the paper's, where it transfers to small models; a wrong key, a wrong type or a value out
 of range is a UserError that names the key. `sbp run --help` prints the keys from the metadata below.
 """
 

@@ -72,7 +72,7 @@ def test_presets_are_as_hard_as_they_say(name, preset):
     assert measured.I_d1_d2 <= measured.I_c_d1 + 3 * measured.I_d1_d2_se + 1e-12  # data processing
 
 
-def test_the_demo_preset_is_the_pilots_setting():
+def test_the_demo_preset_keeps_its_setting():
     for seed in range(5):
         world = make_world("bow", "medium", seed)
         assert dict(world.dials) == {
