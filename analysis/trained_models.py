@@ -4,10 +4,10 @@ from pathlib import Path
 
 from analysis import measures
 from sbp_bayes.experiment import SeedContext
+from sbp_bayes.training.checkpoint import BEST, FINAL
 
 ARM_PREFIX = "arm "
-BEST_FILE = "best.safetensors"
-CHECKPOINT_FILES = {measures.FINAL: "final.safetensors", measures.BEST: BEST_FILE}
+CHECKPOINT_FILES = {measures.FINAL: FINAL, measures.BEST: BEST}
 
 
 def arm_checkpoints(context: SeedContext) -> list[tuple[str, str, Path]]:
@@ -19,4 +19,4 @@ def arm_checkpoints(context: SeedContext) -> list[tuple[str, str, Path]]:
 def synthesizers(context: SeedContext) -> list[tuple[str, Path]]:
     """(subject, file) of every synthesizer tuned, at its best on held-out pairs."""
     subjects = (measures.SYNTHESIZER, measures.RANDOM_PAIRS_SYNTHESIZER)
-    return [(subject, context.models[subject] / BEST_FILE) for subject in subjects if subject in context.models]
+    return [(subject, context.models[subject] / BEST) for subject in subjects if subject in context.models]

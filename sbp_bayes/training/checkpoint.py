@@ -16,6 +16,8 @@ from sbp_bayes.errors import UserError
 from sbp_bayes.files import atomic_write
 from sbp_bayes.model.transformer import ModelConfig, Transformer
 
+FINAL = "final.safetensors"  # the weights at the end of training
+BEST = "best.safetensors"  # those with the lowest held-out loss
 KEEP = 2  # training states kept: the newest, and the one before it should the newest be damaged
 METADATA = "sbp_bayes"
 DIGEST = hashlib.sha256().digest_size

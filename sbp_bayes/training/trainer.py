@@ -17,7 +17,7 @@ from sbp_bayes.files import content_hash, read_json, write_json, write_text
 from sbp_bayes.ledger import training_flops
 from sbp_bayes.model.transformer import Transformer
 from sbp_bayes.progress import Progress
-from sbp_bayes.training.checkpoint import load_model, load_state, save_model, save_state
+from sbp_bayes.training.checkpoint import BEST, FINAL, load_model, load_state, save_model, save_state
 from sbp_bayes.training.compilation import loss_function
 from sbp_bayes.training.configuration import TrainingConfig
 from sbp_bayes.training.objective import evaluate
@@ -170,7 +170,7 @@ class _Run:
                 )
             if self.best_loss is None or loss < self.best_loss:
                 self.best_step, self.best_loss, self.bad_evaluations = self.step, loss, 0
-                save_model(self.model, self.folder / "best.safetensors", self.fingerprint)
+                save_model(self.model, self.folder / BEST, self.fingerprint)
             else:
                 self.bad_evaluations += 1
         self.loss_sum = self.weight_sum = 0.0
@@ -203,9 +203,9 @@ class _Run:
     def _finish(self, slots: int, seconds: float) -> Trained:
         """Write what remains; trained.json comes last and says that all else is there."""
         model, config, mixture = self.model, self.config, self.mixture
-        save_model(model, self.folder / "final.safetensors", self.fingerprint)
+        save_model(model, self.folder / FINAL, self.fingerprint)
         if self.validation is None:
-            save_model(model, self.folder / "best.safetensors", self.fingerprint)
+            save_model(model, self.folder / BEST, self.fingerprint)
         last = json.loads(self.lines[-1])
         flops = training_flops(
             model.matrix_parameters, model.config.layers, model.attention_width, self.tokens, mixture.mean_context
@@ -234,7 +234,7 @@ class _Run:
         stored = read_json(done)
         if stored.get("identity") != self.identity:
             raise UserError(f"{done}: belongs to a run with another configuration or data; delete {self.folder}")
-        final = load_model(self.folder / "final.safetensors", self.fingerprint, self.model.config)
+        final = load_model(self.folder / FINAL, self.fingerprint, self.model.config)
         self.model.load_state_dict(final.state_dict())
         return Trained(**stored)
 

@@ -1,0 +1,103 @@
+"""The stages that write a synthetic corpus, by a tuned synthesizer or by a plugin."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sbp_bayes import plugins
+from sbp_bayes.documents.corpus import write_corpus
+from sbp_bayes.documents.tokenizer import Tokenizer
+from sbp_bayes.errors import UserError
+from sbp_bayes.files import read_json
+from sbp_bayes.graph import Stage
+from sbp_bayes.ledger import Entry
+from sbp_bayes.seeds import generator
+from sbp_bayes.stages.data import SeedData, budget_of
+from sbp_bayes.synthesis.filters import post_filter
+from sbp_bayes.synthesis.sampler import SamplingConfig, sample
+from sbp_bayes.training.checkpoint import BEST, load_model
+
+
+def _per_document(stage: Stage, data: SeedData) -> int:
+    """Documents to sample for each d1: as set, or as many as the arm's budget sees once."""
+    settings = stage.config
+    if settings["synthesis"]["per_document"]:
+        return settings["synthesis"]["per_document"]
+    budget = budget_of(settings, data)
+    rows_per_pass = len(data.packed(data.real, budget.context, 0))
+    return max(1, math.ceil(settings["share"] * budget.steps * budget.rows / rows_per_pass))
+
+
+def synthesize(stage: Stage, inputs: dict[str, Path], out: Path, device: str) -> list[Entry]:
+    """Sample d2 for every d1 of D, drop what the post-filter rejects, keep the reasons."""
+    data, settings, seed = SeedData(inputs["corpus"]), stage.config["synthesis"], stage.config["seed"]
+    tokenizer = data.tokenizer
+    model = load_model(inputs["synthesizer"] / BEST, tokenizer.fingerprint)
+    seed_documents = np.tile(np.arange(len(data.real)), _per_document(stage, data))
+    prompts = [np.concatenate(([tokenizer.bos], data.real.document(i), [tokenizer.sep])) for i in seed_documents]
+    lengths = data.real.lengths
+    fixed = int(lengths.min()) == int(lengths.max())
+    config = SamplingConfig(
+        temperature=settings["temperature"],
+        top_p=settings["top_p"],
+        min_tokens=int(lengths.min()) if fixed else 1,
+        max_tokens=settings["max_tokens"] or int(lengths.max()),
+        batch_size=settings["batch_size"],
+    )
+    samples = sample(model, prompts, config, tokenizer, generator(seed, "sample"), stage.name, device)
+    kept, reasons = post_filter(
+        samples,
+        [data.real.document(i) for i in seed_documents],
+        settings["repeated_shingle"],
+        settings["copied_shingle"],
+    )
+    _write_synthetic(out, tokenizer, samples.tokens, seed_documents, kept, reasons)
+    return [
+        Entry(stage.name, "prefill", samples.prefill_tokens, samples.prefill_flops),
+        Entry(stage.name, "decoding", samples.decoded_tokens, samples.decoding_flops),
+    ]
+
+
+def synthesize_by_plugin(stage: Stage, inputs: dict[str, Path], out: Path, device: str) -> list[Entry]:
+    """A synthetic corpus by a registered synthesizer, such as exact Bayes in a world: from token arrays to token
+    arrays, or where the corpus has text from texts to texts."""
+    data, seed = SeedData(inputs["corpus"]), stage.config["seed"]
+    synthesis = plugins.load("sbp_bayes.synthesizers", stage.config["plugin"])
+    seed_documents = np.tile(np.arange(len(data.real)), _per_document(stage, data))
+    has_text = data.real.has_text
+    real = data.real.column("text").to_pylist() if has_text else [data.real.document(i) for i in range(len(data.real))]
+    documents = synthesis(
+        read_json(inputs["corpus"] / "source.json"),
+        [real[i] for i in seed_documents],
+        generator(seed, "sample by plugin"),
+    )
+    if has_text:
+        documents = data.tokenizer.encode(documents)
+    _write_synthetic(
+        out, data.tokenizer, documents, seed_documents, np.ones(len(documents), bool), [""] * len(documents)
+    )
+    return []
+
+
+def _write_synthetic(out: Path, tokenizer: Tokenizer, documents, seed_documents, kept, reasons) -> None:
+    """The kept documents as a corpus in ``out``; the rejected ones with their reasons in ``rejected.parquet``."""
+    if not kept.any():
+        raise UserError(f"synthesis: the post-filter rejected all {len(kept)} documents (first reason: {reasons[0]})")
+
+    def table(rows: np.ndarray) -> pa.Table:
+        columns = {
+            "doc_id": pa.array([f"synthetic-{i}" for i in rows]),
+            "tokens": pa.array([np.asarray(documents[i], np.int32) for i in rows], pa.list_(pa.int32())),
+            "seed_doc": pa.array(seed_documents[rows], pa.int64()),
+        }
+        if tokenizer.kind != "symbols":
+            columns["text"] = pa.array([tokenizer.decode(documents[i]) for i in rows])
+        return pa.table(columns)
+
+    rejected = np.flatnonzero(~kept)
+    write_corpus(out / "corpus", [table(np.flatnonzero(kept))], tokenizer, None)
+    reasons_column = pa.array([reasons[i] for i in rejected], pa.string())
+    pq.write_table(table(rejected).append_column("reason", reasons_column), out / "rejected.parquet")
