@@ -11,6 +11,7 @@ from paper_figs import (
     gap_by_position,
     page,
     pairing_precision,
+    qa_accuracy,
     recovered_share,
     style,
     training_dynamics,
@@ -22,10 +23,15 @@ from paper_figs.wording import count
 FIGURES = {
     "training-dynamics": training_dynamics,
     "recovered-share": recovered_share,
+    "qa-accuracy": qa_accuracy,
     "gap-by-position": gap_by_position,
     "concept-posterior": concept_posterior,
     "pairing-precision": pairing_precision,
 }
+FACTS_NOTE = (
+    "Valid: the world can write the text. Kept: where a document and its seed document d1 mention the same attribute, "
+    "they agree. Untrue: a fact is not true of d1's person, by invention or by a chance report. "
+)
 EXAMPLE_COLUMNS = (("d1", "d1"), ("exact d2", "exact"), ("synthesized d2", "synthesized"), ("partner of d1", "partner"))
 
 
@@ -70,6 +76,8 @@ def _tables(run: Path, results: Results) -> list[str]:
     sections = [
         ("Arms", t.arms_table(results), f"{unit} Recovered: share of the oracle's gain over repetition."),
         ("Gain over repetition at the end of the budget", t.gains_table(results), "Nats a token below repetition."),
+        ("Questions", t.questions_table(results), "Multiple choice by log-likelihood, mean over seeds."),
+        ("What synthetic documents say", t.facts_table(results), FACTS_NOTE + t.floor_line(results)),
         ("Bayes gap", t.synthesizers_table(results), "KL from the exact predictive p(d2|d1); 0 is exact Bayes."),
         ("The world", t.world_table(results), "What one document tells of its concept and of a related document."),
         ("Pairs", t.pairs_table(results), "Precision: pairs whose documents share their concept or headword."),

@@ -65,6 +65,50 @@ def synthesizers_table(results: Results) -> Table:
     return Table(["synthesizer", "nats/document", "nats/token", "share of I(d1;d2)"], rows)
 
 
+def questions_table(results: Results) -> Table:
+    """Share of questions answered right: arms going on with a text, synthesizers having read a related one."""
+    rows = []
+    arms = results.subjects(names.at_checkpoint(names.QA_ACCURACY, names.FINAL))
+    for arm in arms:
+        cells = [_cell(results, names.QA_ACCURACY, c, arm, percent) for c in (names.FINAL, names.BEST)]
+        rows.append([names.arm_label(arm), "the text so far", *cells])
+    ceiling = results.over_seeds(names.QA_CEILING, names.EXACT)
+    if ceiling:
+        rows.append(["exact Bayes", "the text so far", interval(ceiling), "–"])
+    for subject in results.subjects(names.RELATED_QA_ACCURACY):
+        found = results.over_seeds(names.RELATED_QA_ACCURACY, subject)
+        rows.append([names.synthesizer_label(subject), "a related text", interval(found), "–"])
+    if arms:
+        chance = results.over_seeds(names.at_checkpoint(names.QA_ACCURACY, names.FINAL), arms[0])["null"]
+        rows.append(["chance", "nothing", percent(chance), "–"])
+    return Table(["model", "has read", "right, end", "right, best"], rows, words=2)
+
+
+def facts_table(results: Results) -> Table:
+    """One row a synthetic corpus: documents that the world can write, facts kept from d1, facts that are not true."""
+    rows = []
+    for arm in results.subjects(names.VALID_DOCUMENTS):
+        found = [results.over_seeds(m, arm) for m in (names.VALID_DOCUMENTS, names.FACTS_KEPT, names.UNTRUE_FACTS)]
+        cells = [interval(found[0])]
+        for row in found[1:]:
+            cells += [interval(row), percent(row["null"]) if row else "–"]
+        rows.append([names.arm_label(arm), *cells])
+    header = ["synthetic corpus", "valid", "kept from d1", "exact Bayes", "untrue", "exact Bayes"]
+    return Table(header, rows)
+
+
+def floor_line(results: Results) -> str:
+    """The floor of invention, on one line; empty where there is none."""
+    one = results.over_seeds(names.HALLUCINATION_FLOOR, names.WORLD)
+    person = results.over_seeds(names.HALLUCINATION_FLOOR_PERSON, names.WORLD)
+    if one is None or person is None:
+        return ""
+    return (
+        f"A person drawn from the exact posterior given d1 differs from the true one in {percent(one['estimate'])} of "
+        f"attributes, and as a whole in {percent(person['estimate'])} of documents: the floor of invention."
+    )
+
+
 def world_table(results: Results) -> Table:
     """The world's information figures in nats, mean over seeds."""
     found = [(m.removeprefix("information "), results.over_seeds(m, names.WORLD)) for m in INFORMATION]
