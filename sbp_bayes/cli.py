@@ -1,4 +1,4 @@
-"""The command line: `sbp run`, `sbp report`, and the commands that other packages register.
+"""The command line: `sbp run`, `sbp report`, `sbp export`, and the commands that other packages register.
 
 A command is a function ``(arguments: list[str]) -> int`` whose docstring's first line is its help; packages add
 theirs through the entry point group ``sbp_bayes.commands``. Nothing heavy is imported before a command needs it.
@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import tyro
 
@@ -52,6 +53,27 @@ class ReportArguments:
     """The run's folder, for example runs/demo."""
 
 
+@dataclass(frozen=True)
+class ExportArguments:
+    """Write a model of a finished run as a Hugging Face folder (Qwen3), for transformers, vLLM and others.
+
+    The folder holds config.json, generation_config.json, model.safetensors, tokenizer.json and tokenizer_config.json.
+    Every sequence begins with bos, which the exported tokenizer adds; a synthesizer writes d2 after the prompt
+    d1<|sbp_sep|>, as in: vllm serve DIR, or AutoModelForCausalLM.from_pretrained("DIR"). See docs/hugging-face.md.
+    """
+
+    run: tyro.conf.Positional[Path]
+    """The run's folder, for example runs/demo."""
+    out: Path
+    """Folder to write, new or empty."""
+    model: str = "arm sbp"
+    """base, synthesizer, "synthesizer random-pairs", or "arm NAME"; a name that the run lacks lists those it has."""
+    seed: int | None = None
+    """Which of the run's seeds; by default the first."""
+    checkpoint: Literal["best", "final"] = "best"
+    """best: lowest loss on held-out documents (for a synthesizer: pairs); final: where training ended."""
+
+
 def run(arguments: list[str]) -> int:
     """Run an experiment from its TOML file, or continue it; ends in a report."""
     from sbp_bayes.run import Machine, run_experiment
@@ -77,7 +99,19 @@ def report(arguments: list[str]) -> int:
     return 0
 
 
-COMMANDS: dict[str, Callable[[list[str]], int]] = {"run": run, "report": report}
+def export(arguments: list[str]) -> int:
+    """Write a model of a finished run as a Hugging Face folder (Qwen3)."""
+    parsed = tyro.cli(ExportArguments, prog="sbp export", args=arguments)
+    from sbp_bayes.export import export_run
+
+    model = export_run(parsed.run, parsed.seed, parsed.model, parsed.checkpoint, parsed.out)
+    print(
+        f"{parsed.out}: {parsed.model}, {model.parameters_count:,} parameters; docs/hugging-face.md says how to open it"
+    )
+    return 0
+
+
+COMMANDS: dict[str, Callable[[list[str]], int]] = {"run": run, "report": report, "export": export}
 
 
 def main(arguments: list[str] | None = None) -> int:
