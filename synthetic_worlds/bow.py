@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from synthetic_worlds import kernels
 from synthetic_worlds.categorical import check_distributions, cumulative, draw, overlap_mixture, zipf_prior
 from synthetic_worlds.dials import Dial
 from synthetic_worlds.world import ConceptWorld, Documents
@@ -47,6 +48,8 @@ Cost: C * L a document for the posterior, C * L * V for the predictive at every 
         "hard": {"overlap": 0.82},
         "null": {"overlap": 1.0},
     }
+
+    devices = ("cpu", "cuda")
 
     prior: Tensor
     words: Tensor
@@ -94,6 +97,20 @@ Cost: C * L a document for the posterior, C * L * V for the predictive at every 
 
     def log_likelihood(self, tokens: Tensor) -> Tensor:
         return torch.nn.functional.embedding_bag(tokens, self.log_words_VC, mode="sum")
+
+    def update_belief(self, belief: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        if kernels.serve(tokens, self.C, kernels.MIXTURE_CONCEPTS):
+            from synthetic_worlds.kernels import mixture
+
+            return mixture.update(self.log_words_VC, belief, tokens)
+        return super().update_belief(belief, tokens)
+
+    def prefix_log_probs(self, belief: Tensor, tokens: Tensor) -> Tensor:
+        if kernels.serve(tokens, self.C, kernels.MIXTURE_CONCEPTS):
+            from synthetic_worlds.kernels import mixture
+
+            return mixture.update(self.log_words_VC, belief, tokens, every=True)[1]
+        return super().prefix_log_probs(belief, tokens)
 
     def predict_tokens(self, belief: Tensor, tokens: Tensor) -> Tensor:
         log_weights = self.beliefs_before_tokens(belief, tokens).transpose(1, 2)

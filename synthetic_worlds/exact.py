@@ -41,6 +41,13 @@ def log_predictive(world: Process, d2: Tensor, *given: Tensor) -> Tensor:
     return _chunked(world, lambda d2, *given: world.update_belief(_belief(world, *given, like=d2), d2)[1], d2, *given)
 
 
+def prefix_log_probs(world: ConceptWorld, d2: Tensor, *given: Tensor) -> Tensor:
+    """(B, L') log p(d2_<=t | given) for every t: `log_predictive` of all prefixes of d2 in one pass."""
+    if not isinstance(world, ConceptWorld):
+        raise WorldError(f"world {world.name}: no finite set of concepts to sum over")
+    return _chunked(world, lambda d2, *given: world.prefix_log_probs(_belief(world, *given, like=d2), d2), d2, *given)
+
+
 def next_token_log_probs(world: World, d2: Tensor, *given: Tensor) -> Tensor:
     """(B, L', V) log p(x_t = v | x_<t, given) at every position t of d2.
 

@@ -52,6 +52,8 @@ Cost: L * C * S^2 a document for the posterior, L * C * S * V more for the predi
         "null": {"overlap": 1.0},
     }
 
+    devices = ("cpu", "cuda")
+
     prior: Tensor
     initial: Tensor
     transition: Tensor

@@ -13,7 +13,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from synthetic_worlds import kernels
+
 CHUNK_ELEMENTS = 2**17  # K * B * S of one chunk: 1 MiB a buffer, which stays in cache
+GPU_CHUNK_ELEMENTS = 2**26  # a GPU wants more documents at a time: 512 MiB
 BLOCK_STEPS = 8
 SMALLEST_SHARE = 1e-100
 LOG_SMALLEST_WEIGHT = -600.0  # a model's weight in a mixture below exp of this may vanish before the block ends ...
@@ -33,8 +36,18 @@ class HiddenMarkovModels:
         object.__setattr__(self, "block", _block_steps(self.transition, self.emission))
 
     @property
+    def S(self) -> int:
+        """Number of states."""
+        return self.initial.shape[1]
+
+    @property
     def chunk(self) -> int:
         """Documents handled at a time."""
+        return max(1, (GPU_CHUNK_ELEMENTS if self.initial.is_cuda else CHUNK_ELEMENTS) // self.initial.numel())
+
+    @property
+    def log_space_chunk(self) -> int:
+        """Documents handled at a time in log space, whose intermediates are larger and which few documents need."""
         return max(1, CHUNK_ELEMENTS // self.initial.numel())
 
 
@@ -55,7 +68,7 @@ class ScaledForward:
         self.models, self.tokens = models, tokens
         self.predicted = models.initial[:, None].repeat(1, len(tokens), 1)
         self.log_scale = self.predicted.new_zeros(self.predicted.shape[:2])
-        self.lossy = torch.full((len(tokens),), models.block == 0)
+        self.lossy = torch.full((len(tokens),), models.block == 0, device=tokens.device)
 
     def __iter__(self) -> Iterator[int]:
         models, spare, emitted = self.models, torch.empty_like(self.predicted), torch.empty_like(self.predicted)
@@ -82,13 +95,28 @@ def log_likelihood(models: HiddenMarkovModels, tokens: Tensor) -> Tensor:
 
 
 def _log_likelihood(models: HiddenMarkovModels, tokens: Tensor) -> Tensor:
+    if kernels.serve(tokens, models.S, kernels.HMM_STATES):
+        result, lossy = _kernel(models, tokens, every=False)
+    else:
+        result, lossy = scaled_log_likelihood(models, tokens)
+    for rows in lossy.nonzero()[:, 0].split(models.log_space_chunk):
+        result[rows] = log_predicted(models, tokens[rows])[:, :, -1].logsumexp(-1)
+    return result
+
+
+def scaled_log_likelihood(models: HiddenMarkovModels, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    """(B, K) log p(tokens | model), but for the documents (B,) that are lossy: see `ScaledForward`."""
     forward = ScaledForward(models, tokens)
     for _ in forward:
         pass
-    result = (forward.predicted.sum(-1).log() + forward.log_scale).T.contiguous()
-    if forward.lossy.any():
-        result[forward.lossy] = log_predicted(models, tokens[forward.lossy])[:, :, -1].logsumexp(-1)
-    return result
+    return (forward.predicted.sum(-1).log() + forward.log_scale).T.contiguous(), forward.lossy
+
+
+def _kernel(models: HiddenMarkovModels, tokens: Tensor, every: bool) -> tuple[Tensor, Tensor]:
+    from synthetic_worlds.kernels import hmm
+
+    parameters = models.initial, models.transition, models.emission_KVS
+    return hmm.forward(*parameters, tokens, models.block, SMALLEST_SHARE, every)
 
 
 def prefix_log_likelihood(models: HiddenMarkovModels, tokens: Tensor) -> Tensor:
@@ -97,12 +125,20 @@ def prefix_log_likelihood(models: HiddenMarkovModels, tokens: Tensor) -> Tensor:
 
 
 def _prefix_log_likelihood(models: HiddenMarkovModels, tokens: Tensor) -> Tensor:
+    if kernels.serve(tokens, models.S, kernels.HMM_STATES):
+        result, lossy = _kernel(models, tokens, every=True)
+    else:
+        result, lossy = scaled_prefix_log_likelihood(models, tokens)
+    for rows in lossy.nonzero()[:, 0].split(models.log_space_chunk):
+        result[rows] = log_predicted(models, tokens[rows]).logsumexp(-1)
+    return result
+
+
+def scaled_prefix_log_likelihood(models: HiddenMarkovModels, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    """(B, K, L+1) log p(x_<t | model) for t = 0 .. L, but for the documents (B,) that are lossy."""
     forward = ScaledForward(models, tokens)
     steps = [forward.predicted.sum(-1).log() + forward.log_scale for _ in forward]
-    result = torch.stack(steps, -1).transpose(0, 1).contiguous()
-    if forward.lossy.any():
-        result[forward.lossy] = log_predicted(models, tokens[forward.lossy]).logsumexp(-1)
-    return result
+    return torch.stack(steps, -1).transpose(0, 1).contiguous(), forward.lossy
 
 
 def next_token_log_likelihood(models: HiddenMarkovModels, tokens: Tensor) -> Tensor:
@@ -127,8 +163,8 @@ def mixture_next_token_log_probs(
     Model and state are summed over in one matrix product a step. Rows marked lossy must be computed in log space
     instead (`next_token_log_likelihood`): a model's weight had vanished where it may matter.
     """
-    result = torch.empty(*tokens.shape, models.emission.shape[2], dtype=torch.float64)
-    lossy = torch.empty(len(tokens), dtype=torch.bool)
+    result = log_weights.new_empty(*tokens.shape, models.emission.shape[2])
+    lossy = torch.empty(len(tokens), dtype=torch.bool, device=tokens.device)
     for start in range(0, len(tokens), models.chunk):
         rows = slice(start, start + models.chunk)
         lossy[rows] = _mixture_into(result[rows], models, log_weights[rows], tokens[rows])
@@ -138,9 +174,9 @@ def mixture_next_token_log_probs(
 def _mixture_into(result: Tensor, models: HiddenMarkovModels, log_weights: Tensor, tokens: Tensor) -> Tensor:
     rows, length = tokens.shape
     emission = models.emission.flatten(0, 1)
-    joint = torch.empty(rows, *models.initial.shape, dtype=torch.float64)
-    steps = torch.empty(length, rows, emission.shape[1], dtype=torch.float64)
-    vanishing = torch.zeros(rows, dtype=torch.bool)
+    joint = log_weights.new_empty(rows, *models.initial.shape)
+    steps = log_weights.new_empty(length, rows, emission.shape[1])
+    vanishing = torch.zeros(rows, dtype=torch.bool, device=tokens.device)
     forward = ScaledForward(models, tokens)
     for t in forward:
         if t == length:

@@ -9,6 +9,7 @@ Shapes: B documents, L tokens, C concepts, V vocabulary. All log-probabilities a
 document has -inf, and conditioning on one leaves a belief of -inf everywhere: it is no distribution, and no NaN.
 """
 
+import dataclasses
 import hashlib
 import json
 import math
@@ -27,6 +28,7 @@ from synthetic_worlds.dials import Dial, WorldError
 __all__ = ["ConceptWorld", "Dial", "Documents", "Process", "World", "WorldError"]
 
 CHUNK_ELEMENTS = 2**21  # float64 values in the widest intermediate of one chunk: 16 MiB
+GPU_CHUNK_ELEMENTS = 2**27  # a GPU wants more documents at a time: 1 GiB
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class Process(ABC):
     DIALS: ClassVar[tuple[Dial, ...]]
     PRESETS: ClassVar[Mapping[str, Mapping[str, float]]]
     figure_pairs: ClassVar[int] = 4096  # that stored figures average over; fewer where documents cost more
+    devices: ClassVar[tuple[str, ...]] = ("cpu",)  # kinds of device that it works on
 
     dials: Mapping[str, float]
     seed: int | None
@@ -128,6 +131,14 @@ class Process(ABC):
         """(B,) entropy of the concept under each row, in nats."""
         raise WorldError(f"world {self.name}: a continuous concept has no entropy of its own")
 
+    def to(self, device: torch.device | str) -> Self:
+        """The same world with its parameters on ``device``, where documents and generators must then be too."""
+        if torch.device(device).type not in self.devices:
+            raise WorldError(f"world {self.name}: device {device}; it works on {', '.join(self.devices)}")
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        moved = {name: value.to(device) for name, value in fields.items() if isinstance(value, Tensor)}
+        return dataclasses.replace(self, **moved)
+
     def sample(self, n: int, generator: torch.Generator, concepts: Tensor | None = None) -> Documents:
         """``n`` documents; their concepts are drawn from the prior where not given (n, ...)."""
         if concepts is None:
@@ -142,7 +153,7 @@ class Process(ABC):
         if self.seed is None:
             digest = hashlib.sha256()
             for name, values in self.parameters().items():
-                digest.update(f"{name}{tuple(values.shape)}".encode() + values.double().numpy().tobytes())
+                digest.update(f"{name}{tuple(values.shape)}".encode() + values.double().cpu().numpy().tobytes())
             spec["parameters"] = digest.hexdigest()[:16]
         return spec
 
@@ -232,7 +243,11 @@ class ConceptWorld(World):
 
     @property
     def chunk(self) -> int:
-        return max(1, CHUNK_ELEMENTS // (self.L * max(self.C, self.V)))
+        return max(1, self._chunk_elements // (self.L * max(self.C, self.V)))
+
+    @property
+    def _chunk_elements(self) -> int:
+        return GPU_CHUNK_ELEMENTS if self.prior.is_cuda else CHUNK_ELEMENTS
 
     def log_likelihood(self, tokens: Tensor) -> Tensor:
         """(B, C) log p(tokens | c); a world overrides it where there is a faster way than the sum over tokens."""
@@ -250,6 +265,10 @@ class ConceptWorld(World):
     def update_belief(self, belief: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
         return normalise(belief + self.log_likelihood(tokens), dim=1)
 
+    def prefix_log_probs(self, belief: Tensor, tokens: Tensor) -> Tensor:
+        """(B, L') log p(x_<=t | belief) for every t."""
+        return (belief[..., None] + self.token_log_likelihood(tokens).cumsum(-1)).logsumexp(1)
+
     def beliefs_before_tokens(self, belief: Tensor, tokens: Tensor) -> Tensor:
         """(B, C, L') log p(c | belief, x_<t) for every t."""
         steps = self.token_log_likelihood(tokens)[..., :-1].cumsum(-1)
@@ -258,7 +277,7 @@ class ConceptWorld(World):
         ]
 
     def predict_tokens(self, belief: Tensor, tokens: Tensor) -> Tensor:
-        size = max(1, CHUNK_ELEMENTS // (self.C * self.L * self.V))
+        size = max(1, self._chunk_elements // (self.C * self.L * self.V))
         parts = [
             (self.beliefs_before_tokens(some, text)[..., None] + self.next_token_log_likelihood(text)).logsumexp(1)
             for some, text in zip(belief.split(size), tokens.split(size), strict=True)
