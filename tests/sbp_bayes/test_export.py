@@ -28,7 +28,7 @@ def folder(tmp_path_factory) -> Path:
     """A folder with runs/demo: the demo, very small."""
     folder = tmp_path_factory.mktemp("exported run")
     changes = [part for change in TINY.split() for part in ("--set", change)]
-    arguments = ["run", str(ROOT / "experiments" / "demo.toml"), "--out", str(folder / "runs"), "--workers", "2"]
+    arguments = ["run", str(ROOT / "experiments" / "demo.toml"), "--out", str(folder / "runs"), "--workers", "1"]
     assert main([*arguments, *changes]) == 0
     return folder
 
