@@ -1,11 +1,13 @@
-"""The model's operations in plain PyTorch: the definition of each, and the one place that calls it.
+"""The model's operations in plain PyTorch: the definition of each, and the one place that calls its kernel.
 
-A faster form (a fused kernel) replaces the body here and nowhere else; the model does not know.
+Where `sbp_bayes.kernels` has a faster form it is chosen here and nowhere else; the model does not know.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from sbp_bayes import kernels
 
 
 def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
@@ -46,4 +48,17 @@ def swiglu(gate: Tensor, up: Tensor) -> Tensor:
 
 def linear_cross_entropy(hidden: Tensor, head: Tensor, targets: Tensor) -> Tensor:
     """``-log softmax(hidden @ head.T)[targets]`` in nats: hidden (N, D), head (V, D), targets (N,) -> (N,) float32."""
+    if kernels.serve(hidden) and not torch.is_grad_enabled():
+        from sbp_bayes.kernels.linear_cross_entropy import token_nats
+
+        return token_nats(hidden, head, targets)
     return F.cross_entropy(F.linear(hidden, head).float(), targets, reduction="none")
+
+
+def weighted_cross_entropy(hidden: Tensor, head: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+    """Sum over tokens of weight * `linear_cross_entropy`, in nats; weights (N,) float32, of which none is learnt."""
+    if kernels.serve(hidden):
+        from sbp_bayes.kernels.linear_cross_entropy import weighted_nats
+
+        return weighted_nats(hidden, head, targets, weights)
+    return (weights * linear_cross_entropy(hidden, head, targets)).sum()

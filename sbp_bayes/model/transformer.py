@@ -211,6 +211,18 @@ class Transformer(nn.Module):
         hidden = self.hidden(tokens, positions, document_ids)
         return operations.linear_cross_entropy(hidden.flatten(0, 1), self.head, targets.flatten()).view(targets.shape)
 
+    def weighted_nats(
+        self,
+        tokens: Tensor,
+        targets: Tensor,
+        weights: Tensor,
+        positions: Tensor | None = None,
+        document_ids: Tensor | None = None,
+    ) -> Tensor:
+        """Sum over targets of weight * -log p(target | tokens so far) in nats; tokens of weight 0 may cost nothing."""
+        hidden = self.hidden(tokens, positions, document_ids).flatten(0, 1)
+        return operations.weighted_cross_entropy(hidden, self.head, targets.flatten(), weights.flatten())
+
     def _reading(
         self,
         tokens: Tensor,

@@ -36,7 +36,7 @@ def weighted_loss(
     document_ids: Tensor | None = None,
 ) -> Tensor:
     """Sum over targets of weight * -log p(target), in nats. Dividing by the batch's weight is left to the caller."""
-    return (weights * model.token_losses(inputs, targets, positions, document_ids)).sum()
+    return model.weighted_nats(inputs, targets, weights, positions, document_ids)
 
 
 @torch.no_grad()

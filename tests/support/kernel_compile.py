@@ -77,10 +77,11 @@ def compile_kernel(kernel, arguments: Mapping[str, object], arch: int) -> Compil
     compiled = triton.compile(source, target=GPUTarget("cuda", arch, 32), options=options | FUSION)
     usage, instructions = _assemble(compiled.asm["ptx"], arch)
     names = TENSOR_CORE.findall(instructions)
+    types = " ".join(dict.fromkeys(kind[1:] for kind in signature.values() if kind[:3] in ("*fp", "*bf")))
     settings = {name: value for name, value in {**constants, **options}.items() if value is not None}
     return Compiled(
         kernel=f"{kernel.fn.__module__.rpartition('.')[2]}.{kernel.__name__.removesuffix('_kernel')}",
-        configuration=" ".join(f"{name}={value}" for name, value in settings.items()),
+        configuration=" ".join([types, *(f"{name}={value}" for name, value in settings.items())]),
         arch=arch,
         registers=_number(r"Used (\d+) registers", usage),
         spills=_number(r"(\d+) bytes spill stores", usage) + _number(r"(\d+) bytes spill loads", usage),
