@@ -43,6 +43,8 @@ PAIRING_PRECISION = "pairing_precision"
 # Subjects.
 SYNTHESIZER = "synthesizer"
 RANDOM_PAIRS_SYNTHESIZER = "synthesizer random-pairs"
+EXPLICIT = "explicit"  # latent classes with an amortised posterior
+EXPLICIT_SHARED = "explicit shared"  # the same with the exact posterior of its own decoder
 WORLD = "world"
 EXACT = "exact"
 PRIOR = "prior"

@@ -51,7 +51,7 @@ class ExactSynthesizer:
         return exact.sample_related(self.world, generator, *given)
 
 
-class _FromBelief:
+class BeliefSynthesizer:
     """A synthesizer that predicts as the world would from a belief about the concept, right or wrong."""
 
     def __init__(self, world: World):
@@ -68,7 +68,7 @@ class _FromBelief:
         return self.world.sample_from_belief(self.belief(*given), generator).tokens
 
 
-class PriorSynthesizer(_FromBelief):
+class PriorSynthesizer(BeliefSynthesizer):
     """Ignores d1. Its Bayes gap is I(d1; d2), exactly."""
 
     name = PRIOR
@@ -77,7 +77,7 @@ class PriorSynthesizer(_FromBelief):
         return self.world.prior_belief(len(given[0]))
 
 
-class MapSynthesizer(_FromBelief):
+class MapSynthesizer(BeliefSynthesizer):
     """Commits to the most probable concept of d1 (the plug-in)."""
 
     name = MAP
@@ -86,7 +86,7 @@ class MapSynthesizer(_FromBelief):
         return exact.map_beliefs(self.world, self.world.most_probable, *given)
 
 
-class LabelSwappedSynthesizer(_FromBelief):
+class LabelSwappedSynthesizer(BeliefSynthesizer):
     """The exact posterior with its concepts cyclically shifted: sure of the wrong thing."""
 
     name = "label-swapped"

@@ -34,6 +34,8 @@ PRIOR = "prior"
 MAP = "MAP"
 SYNTHESIZER = "synthesizer"
 RANDOM_PAIRS_SYNTHESIZER = "synthesizer random-pairs"
+EXPLICIT = "explicit"
+EXPLICIT_SHARED = "explicit shared"
 REPETITION, SBP, RANDOM_PAIRS, ORACLE = "repetition", "sbp", "random-pairs", "oracle"
 SBP_MINUS_RANDOM_PAIRS = "sbp - random-pairs"
 
@@ -51,6 +53,8 @@ SYNTHESIZER_LABELS = {
     EXACT: "exact Bayes",
     PRIOR: "prior (ignores d1)",
     MAP: "MAP (one concept)",
+    EXPLICIT: "explicit, own encoder",
+    EXPLICIT_SHARED: "explicit, decoder's posterior",
     "exact T=0.7": "exact at temperature 0.7",
     "exact T=1.3": "exact at temperature 1.3",
     "label-swapped": "concepts swapped",
