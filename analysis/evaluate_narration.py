@@ -6,7 +6,7 @@ from analysis import measures
 from analysis.bayes_gap import bayes_gaps, kl_by_token, summarise_gap
 from analysis.examples import text_examples
 from analysis.excess_loss import excess_loss, mean_loss
-from analysis.fact_keeping import FactShare, facts_kept, untrue_facts
+from analysis.fact_keeping import FactShare, facts_kept, read_values, untrue_facts
 from analysis.narration_texts import exact_sentence_log_probs, model_sentence_log_probs, related_texts
 from analysis.question_answering import Accuracy, accuracy, answers, bayes_accuracy
 from analysis.rows import Rows
@@ -116,16 +116,19 @@ def _facts(rows: Rows, context: SeedContext, tokenizer: Tokenizer, world: Narrat
         texts = corpus.column("text").to_pylist()
         # Grammar alone is not enough: a document mentions nothing twice.
         valid = text_log_predictive(world, texts) > -torch.inf
-        n, share = len(corpus), float(valid.double().mean())
-        rows.add(measures.VALID_DOCUMENTS, arm, share, (share * (1 - share) / n) ** 0.5, n, 1.0, "share of documents")
-        if not valid.any():
+        second, known = read_values(world, texts)
+        for measure, found, unit in (
+            (measures.VALID_DOCUMENTS, valid.double(), "share of documents"),
+            (measures.VALID_SENTENCES, known, "share of sentences"),
+        ):
+            rows.add(measure, arm, float(found.mean()), float(found.std()) / len(found) ** 0.5, len(found), 1.0, unit)
+        seeds = torch.tensor(corpus.column("seed_doc").to_pylist())
+        if not (second >= 0).any():
             continue
-        d2 = world.parse([text for text, ok in zip(texts, valid.tolist(), strict=True) if ok]).tokens
-        seeds = torch.tensor(corpus.column("seed_doc").to_pylist())[valid]
-        _add_share(rows, measures.FACTS_KEPT, arm, facts_kept(world, d1[seeds], d2))
+        _add_share(rows, measures.FACTS_KEPT, arm, facts_kept(world, d1[seeds], second))
         if latents is not None:
             concepts = torch.tensor(latents["concept"].to_pylist())[seeds]
-            _add_share(rows, measures.UNTRUE_FACTS, arm, untrue_facts(world, d1[seeds], d2, concepts))
+            _add_share(rows, measures.UNTRUE_FACTS, arm, untrue_facts(world, d1[seeds], second, concepts))
 
 
 def _add_share(rows: Rows, measure: str, arm: str, found: FactShare) -> None:

@@ -31,6 +31,7 @@ QA_CEILING = "qa_ceiling"  # of exact Bayes, on the same questions
 RELATED_QA_ACCURACY = "related_qa_accuracy"
 # What an arm's synthetic documents say; the null is exact Bayes' share on the same seed documents.
 VALID_DOCUMENTS = "valid_documents"  # share that the world can write
+VALID_SENTENCES = "valid_sentences"  # share that are the world's, document by document
 FACTS_KEPT = "facts_kept"  # share of what d1 and d2 both mention that they agree on
 UNTRUE_FACTS = "untrue_facts"  # share of d2's facts that are not true of d1's person
 HALLUCINATION_FLOOR = "hallucination_floor"  # of one attribute, mean over attributes

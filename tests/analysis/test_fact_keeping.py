@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from analysis.fact_keeping import facts_kept, report_probabilities, reported_values, untrue_facts
+from analysis.fact_keeping import facts_kept, read_values, report_probabilities, reported_values, untrue_facts
 from synthetic_worlds import exact
 from synthetic_worlds.catalogue import make_world
 from synthetic_worlds.narration_posterior import attribute_log_posterior
@@ -24,8 +24,20 @@ def test_reported_values_by_hand(world):
     assert reported_values(world, tokens).tolist() == [[1, 3, 4, -1, -1, 0]]
 
 
+def test_reading_texts_agrees_with_their_symbols_and_skips_what_is_no_sentence(world, d1):
+    texts = world.texts(d1)[:200]
+    values, known = read_values(world, texts)
+    assert torch.equal(values, reported_values(world, d1.tokens[:200]))
+    assert (known == 1).all()
+    first, second = world.grammar.patterns[0], world.grammar.patterns[world.templates]  # two values of one attribute
+    sentences = [pattern.replace("{She}", "She").replace("{Her}", "Her") for pattern in (first, second)]
+    values, known = read_values(world, [f"Nonsense here. {sentences[0]} {sentences[1]}", "", "No fact at all."])
+    assert values.tolist() == [[0, -1, -1, -1, -1, -1]] + [[-1] * 6] * 2
+    assert known.tolist() == pytest.approx([2 / 3, 0, 0])
+
+
 def test_exact_draws_keep_and_make_up_what_exact_bayes_says(world, d1):
-    d2 = exact.sample_related(world, torch.Generator().manual_seed(1), d1.tokens)
+    d2 = reported_values(world, exact.sample_related(world, torch.Generator().manual_seed(1), d1.tokens))
     kept = facts_kept(world, d1.tokens, d2)
     untrue = untrue_facts(world, d1.tokens, d2, d1.latents["concept"])
     for found in (kept, untrue):
@@ -36,14 +48,15 @@ def test_exact_draws_keep_and_make_up_what_exact_bayes_says(world, d1):
 
 
 def test_copies_keep_all_and_the_prior_keeps_little(world, d1):
-    copied = facts_kept(world, d1.tokens, d1.tokens)
+    same = reported_values(world, d1.tokens)
+    copied = facts_kept(world, d1.tokens, same)
     assert copied.share == 1.0 > copied.exact
-    unrelated = world.sample(4000, torch.Generator().manual_seed(2)).tokens
-    for found in (facts_kept(world, d1.tokens, unrelated),):
-        assert found.share < found.exact - 20 * found.se
+    unrelated = reported_values(world, world.sample(4000, torch.Generator().manual_seed(2)).tokens)
+    found = facts_kept(world, d1.tokens, unrelated)
+    assert found.share < found.exact - 20 * found.se
     invented = untrue_facts(world, d1.tokens, unrelated, d1.latents["concept"])
     assert invented.share > invented.exact + 20 * invented.se
-    assert untrue_facts(world, d1.tokens, d1.tokens, d1.latents["concept"]).share == pytest.approx(
+    assert untrue_facts(world, d1.tokens, same, d1.latents["concept"]).share == pytest.approx(
         world.misreport * (1 - 1 / world.K), abs=0.02
     )
 
