@@ -12,7 +12,21 @@ from sbp_bayes import kernels
 
 def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     """``x / rms(x) * weight`` over the last dimension (Zhang and Sennrich 2019)."""
+    if kernels.serve(x):
+        from sbp_bayes.kernels import rms_norm as kernel
+
+        return kernel.rms_norm(x, weight, eps)
     return F.rms_norm(x, weight.shape, weight, eps)
+
+
+def add_rms_norm(x: Tensor, residual: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+    """`rms_norm` of ``x + residual``, and that sum."""
+    if kernels.serve(x):
+        from sbp_bayes.kernels import rms_norm as kernel
+
+        return kernel.add_rms_norm(x, residual, weight, eps)
+    total = x + residual
+    return rms_norm(total, weight, eps), total
 
 
 def rotary_angles(positions: Tensor, head_dim: int, theta: float) -> tuple[Tensor, Tensor]:
@@ -43,6 +57,10 @@ def attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, ca
 
 def swiglu(gate: Tensor, up: Tensor) -> Tensor:
     """``silu(gate) * up`` (Shazeer 2020)."""
+    if kernels.serve(gate):
+        from sbp_bayes.kernels import swiglu as kernel
+
+        return kernel.swiglu(gate, up)
     return F.silu(gate) * up
 
 

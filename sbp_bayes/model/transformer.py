@@ -69,6 +69,10 @@ class RMSNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return operations.rms_norm(x, self.weight, self.eps)
 
+    def after_adding(self, x: Tensor, residual: Tensor) -> tuple[Tensor, Tensor]:
+        """The norm of ``x + residual``, and that sum."""
+        return operations.add_rms_norm(x, residual, self.weight, self.eps)
+
 
 class Attention(nn.Module):
     def __init__(self, config: ModelConfig):
@@ -115,8 +119,9 @@ class Block(nn.Module):
         self.mlp = Mlp(config)
 
     def forward(self, x: Tensor, layer: int, reading: Reading, cache: KeyValueCache | None) -> Tensor:
-        x = x + self.self_attn(self.input_layernorm(x), layer, reading, cache)
-        return x + self.mlp(self.post_attention_layernorm(x))
+        mixed = self.self_attn(self.input_layernorm(x), layer, reading, cache)
+        normed, x = self.post_attention_layernorm.after_adding(mixed, x)
+        return x + self.mlp(normed)
 
 
 class Transformer(nn.Module):
