@@ -30,8 +30,8 @@ FIGURES = {
 }
 FACTS_NOTE = (
     "Valid: the world can write the text; a sentence is judged by itself, and facts are read in valid ones. Kept: "
-    "where a document and its seed document d1 mention the same attribute, they agree. Untrue: a fact is not true of d1's "
-    "person, by invention or by a chance report. "
+    "where a document and its seed document d1 mention the same attribute, they agree. Untrue: a fact is not true of "
+    "d1's person, by invention or by a chance report. "
 )
 EXAMPLE_COLUMNS = (("d1", "d1"), ("exact d2", "exact"), ("synthesized d2", "synthesized"), ("partner of d1", "partner"))
 
