@@ -134,6 +134,8 @@ Cost: L * M a document for the evidence, L * M * V for the predictive at every p
                 f"world {self.name}: at overlap 1 theta has no density; expected an overlap below 1 for Pyro"
             )
         components = dist.Dirichlet(self.overlap / (1 - self.overlap) * self.means)
+        if self.M == 1:  # a Dirichlet by itself, since NUTS knows no way to move on the support of a mixture
+            return pyro.sample(name, dist.Dirichlet(components.concentration[0]))
         return pyro.sample(name, dist.MixtureSameFamily(dist.Categorical(self.weights), components))
 
     def pyro_document(self, name: str, concept: Tensor, tokens: Tensor | None) -> None:
