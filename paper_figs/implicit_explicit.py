@@ -65,7 +65,7 @@ def caption(run: Path) -> str | None:
         found = {subject: _curve(results, world, subject) for subject in results.subjects(names.BAYES_GAP_FRACTION)}
         most = max(max(curve) for curve in found.values())
         shares = [
-            f"{LABELS.get(subject, names.synthesizer_label(subject))} {percent(sum(at) / len(at))}"
+            f"{LABELS.get(subject, names.synthesizer_label(subject))} {100 * sum(at) / len(at):.2g} %"
             for subject, curve in found.items()
             if (at := curve.get(most))
         ]

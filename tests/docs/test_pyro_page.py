@@ -61,3 +61,8 @@ def test_nuts():
     assert theta.shape == (400, 3)
     assert ((theta.mean(0) - mean).abs() < 4 * deviation / 100**0.5).all()  # 400 draws are worth 100 at the least
     assert ((theta.std(0) / deviation - 1).abs() < 0.25).all()
+
+
+def test_explicit_synthesizer():
+    found = run_example("An explicit synthesizer")
+    assert 0 < found["gap"].fraction < 0.2
