@@ -129,6 +129,7 @@ def test_the_report_shows_questions_and_facts(run, capsys):
     assert questions.rows[-1] == ["chance", "nothing", "25 %", "–"]
     facts = t.facts_table(results)
     assert facts.rows[-1][:2] == ["exact-Bayes text", "100 %"]
+    assert t.synthesizers_table(results).header[2] == "nats/sentence"
     page = (run / "report.html").read_text()
     assert "floor of invention" in page and "Questions answered right" in page
     assert (run / "figures" / "qa-accuracy.png").exists()
