@@ -127,9 +127,6 @@ def main(arguments: list[str] | None = None) -> int:
         return _command(arguments[0])(arguments[1:])
     except BrokenPipeError:
         return 141
-    except UserError as error:
-        print(f"sbp: {error}", file=sys.stderr)
-        return 2
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
             raise
@@ -138,6 +135,11 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nsbp: stopped; finished stages are kept, the same command continues", file=sys.stderr)
         return 130
+    except Exception as error:
+        if not getattr(error, "bad_input", False):
+            raise
+        print(f"sbp: {error}", file=sys.stderr)
+        return 2
 
 
 def _command(name: str) -> Callable[[list[str]], int]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 class WorldError(ValueError):
     """A wrong world, preset, dial or document; the message is one line that names it and what was expected."""
 
+    bad_input = True  # what the command line answers with one line and exit code 2 (`sbp_bayes.errors`)
+
 
 @dataclass(frozen=True)
 class Dial:

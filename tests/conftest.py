@@ -1,6 +1,10 @@
-"""Kernels without a GPU: where their tests run, and the table of what they compile to."""
+"""One thread a test process, and kernels without a GPU: where their tests run, the table of what they compile to."""
 
+import os
 from collections.abc import Callable
+
+# Two test processes with two threads each on two cores wait for one another most of the time. Set before torch loads.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 from interpreter import Interpreter

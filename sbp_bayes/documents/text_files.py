@@ -94,7 +94,7 @@ def _read_jsonl(file: Path) -> Iterator[dict]:
                 continue
             try:
                 row = json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise UserError(f"{file}: line {number} is not JSON ({error})") from error
             if not isinstance(row, dict):
                 raise UserError(f"{file}: line {number} is not a JSON object")
