@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from analysis import measures
-from analysis.bayes_gap import bayes_gaps
+from analysis.bayes_gap import BayesGap, bayes_gaps
 from analysis.explicit_synthesizer import fit_explicit, settings_for
 from analysis.synthesizers import Synthesizer, TransformerSynthesizer
 from sbp_bayes.documents.corpus import write_corpus
@@ -45,7 +45,7 @@ class EqualData:
     evaluations: int = 25
     patience: int = 4
     weight_decay: float = 0.3
-    explicit_steps: int = 1500
+    explicit_steps: int = 4000
     documents: int = 1000
 
 
@@ -77,8 +77,10 @@ def gaps_at_equal_data(
             fit_implicit(world, documents, pairs[:n], settings, seed, folder / str(n)),
             *(_explicit(world, documents, pairs[:n], settings, seed, shared) for shared in (False, True)),
         ]
+        gaps = bayes_gaps(synthesizers, world, d1, d2)
         yield [
-            row for gap in bayes_gaps(synthesizers, world, d1, d2) for row in _results(gap, label, seed, at=float(n))
+            *(row for gap in gaps for row in _results(gap, label, seed, float(n))),
+            _information(gaps[0], label, seed, float(n)),
         ]
 
 
@@ -125,12 +127,14 @@ def _explicit(
     return fit_explicit(documents, pairs, world.V, of_family, seed, name=name).synthesizer
 
 
-def _results(gap, label: str, seed: int, at: float) -> list[Result]:
+def _results(gap: BayesGap, label: str, seed: int, at: float) -> list[Result]:
+    total, share = (gap.per_document, gap.per_document_se), (gap.fraction, gap.fraction_se)
     return [
-        Result(measures.BAYES_GAP, gap.name, label, seed, gap.per_document, gap.per_document_se, gap.n, 0.0,
-               "nats/document", at),
-        Result(measures.BAYES_GAP_FRACTION, gap.name, label, seed, gap.fraction, gap.fraction_se, gap.n, 0.0,
-               "share of I(d1;d2)", at),
-        Result(measures.PAIR_INFORMATION, measures.WORLD, label, seed, gap.information, gap.information_se, gap.n, None,
-               "nats/document", at),
-    ]  # fmt: skip
+        Result(measures.BAYES_GAP, gap.name, label, seed, *total, gap.n, 0.0, "nats/document", at),
+        Result(measures.BAYES_GAP_FRACTION, gap.name, label, seed, *share, gap.n, 0.0, "share of I(d1;d2)", at),
+    ]
+
+
+def _information(gap: BayesGap, label: str, seed: int, at: float) -> Result:
+    found = (gap.information, gap.information_se, gap.n)
+    return Result(measures.PAIR_INFORMATION, measures.WORLD, label, seed, *found, None, "nats/document", at)
