@@ -81,14 +81,14 @@ class Fitted:
     """A fitted explicit synthesizer.
 
     heldout_nats: nats a document d2 of the held-out pairs; prior_words: of the candidate that won; steps: that it took;
-    candidates: each one's held-out nats after the heat.
+    candidates: prior_words of each, and its held-out nats after the heat.
     """
 
     synthesizer: ExplicitSynthesizer
     heldout_nats: float
     prior_words: float
     steps: int
-    candidates: dict[float, float]
+    candidates: list[tuple[float, float]]
 
 
 def fit_explicit(
@@ -118,7 +118,7 @@ def fit_explicit(
     ]
     for candidate in candidates:
         candidate.go(min(settings.heat, settings.steps) if len(candidates) > 1 else settings.steps)
-    after_heat = {candidate.words: candidate.best_loss for candidate in candidates}
+    after_heat = [(candidate.words, candidate.best_loss) for candidate in candidates]
     best = min(candidates, key=lambda candidate: candidate.best_loss)
     best.go(settings.steps)
     best.model.load_state_dict(best.best)
