@@ -84,33 +84,31 @@ def _one_thread() -> Iterator[None]:
 
 
 def _list() -> int:
+    from rich import box
     from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for heading in ("world", "preset", "dials"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("open", *(symbol for symbol, _ in FIGURES)):
+        table.add_column(heading, justify="right", no_wrap=True)
     for name, world in stored_worlds().items():
         presets = [entry["dials"] for entry in world["presets"].values()]
         varying = [dial for dial in presets[0] if len({dials[dial] for dials in presets}) > 1]
-        common = " ".join(f"{dial}={value:g}" for dial, value in presets[0].items() if dial not in varying)
-        table = Table(
-            title=f"{name}: {world['title']}",
-            title_justify="left",
-            title_style="bold",
-            caption=f"all: {common}",
-            caption_justify="left",
-            padding=(0, 0) if len(varying) > 1 else (0, 1),  # within 80 columns
-        )
-        finite = over_seeds(next(iter(world["presets"].values())), "H_c_given_d1") is not None
-        ambiguity, fields = ("H(c|d1)/H(c)", FIGURES) if finite else ("1-I(d1;d2)/I(c;d1)", FIGURES[1:])
-        table.add_column("preset", no_wrap=True)
-        for heading in (*varying, ambiguity, *(symbol for symbol, _ in fields)):
-            table.add_column(heading.replace("_", "_\n"), justify="right", no_wrap=True)
         for preset, entry in world["presets"].items():
-            dials = [f"{entry['dials'][dial]:g}" for dial in varying]
-            figures = [str(over_seeds(entry, field)) for _, field in fields]
-            table.add_row(preset, *dials, f"{100 * over_seeds(entry, 'ambiguity').mean:.0f} %", *figures)
-        console.print(table)
-    console.print("Nats a document, mean ± standard deviation over five world seeds (each draws its own parameters).")
+            dials = ", ".join(f"{dial} {entry['dials'][dial]:g}" for dial in varying)
+            figures = [over_seeds(entry, field) for _, field in FIGURES]
+            share = f"{100 * over_seeds(entry, 'ambiguity').mean:.0f} %"
+            table.add_row(name, preset, dials, share, *("–" if figure is None else str(figure) for figure in figures))
+        table.add_section()
+    console = Console()
+    console.print(table)
+    console.print(
+        "Nats a document, mean ± standard deviation over five world seeds (each draws its own parameters). open: "
+        "H(c|d1)/H(c), the share of the concept that one document leaves open; where the concept is continuous, "
+        "1 - I(d1;d2)/I(c;d1)."
+    )
     console.print("Next: [bold]sbp worlds NAME[/bold] explains and draws one; [bold]sbp worlds --help[/bold].")
     return 0
 

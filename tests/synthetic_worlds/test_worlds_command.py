@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from synthetic_worlds.catalogue import WORLDS
 from synthetic_worlds.commands import worlds
 from synthetic_worlds.dials import WorldError
 
@@ -13,8 +14,10 @@ def test_listing_shows_every_preset_and_needs_no_torch():
     code = "import sys; from synthetic_worlds.commands import worlds; worlds([]); sys.exit('torch' in sys.modules)"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert shown.returncode == 0, shown.stderr
-    for text in ("bow: Bag-of-words", "hmm: Concept hidden", "easy", "medium", "hard", "null", "H(c|d1)/H(c)"):
-        assert text in shown.stdout
+    rows = [line.split()[:2] for line in shown.stdout.splitlines()]
+    for world in WORLDS:
+        assert all([world, preset] in rows for preset in ("easy", "medium", "hard", "null"))
+    assert shown.stdout.count("I(d1;d2)") == 2
 
 
 def test_help_teaches(capsys):
