@@ -4,6 +4,7 @@ Every measure takes any of them, so every measure can be shown to pass on the ri
 Shapes: B documents, L tokens, C concepts, V symbols, M conditioning documents.
 """
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -57,9 +58,9 @@ class BeliefSynthesizer:
     def __init__(self, world: World):
         self.world = world
 
+    @abstractmethod
     def belief(self, *given: Tensor) -> Tensor:
         """A belief for each row, as `World.prior_belief` shapes it."""
-        raise NotImplementedError
 
     def next_token_log_probs(self, d2: Tensor, *given: Tensor) -> Tensor:
         return self.world.predict_tokens(self.belief(*given), d2)
