@@ -4,7 +4,7 @@ Every measure takes any of them, so every measure can be shown to pass on the ri
 Shapes: B documents, L tokens, C concepts, V symbols, M conditioning documents.
 """
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -52,7 +52,7 @@ class ExactSynthesizer:
         return exact.sample_related(self.world, generator, *given)
 
 
-class BeliefSynthesizer:
+class BeliefSynthesizer(ABC):
     """A synthesizer that predicts as the world would from a belief about the concept, right or wrong."""
 
     def __init__(self, world: World):

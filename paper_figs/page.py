@@ -24,7 +24,7 @@ p, figcaption { max-width: 46rem; }
 .warning { border-left: 4px solid #D55E00; padding: 0.3rem 0.8rem; background: var(--card); }
 figure { margin: 1.6rem 0; }
 .wide { overflow-x: auto; }
-figure svg { display: block; min-width: 34rem; width: 100%; max-width: 46rem; height: auto; color: var(--ink); }
+figure svg { display: block; width: 100%; max-width: 46rem; height: auto; color: var(--ink); }
 figcaption { margin-top: 0.4rem; }
 table { border-collapse: collapse; font-size: 0.92rem; font-variant-numeric: tabular-nums; margin: 0.5rem 0; }
 th, td { text-align: left; padding: 0.25rem 0.9rem 0.25rem 0; border-bottom: 1px solid var(--line); vertical-align: top;

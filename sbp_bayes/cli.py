@@ -32,7 +32,7 @@ class RunArguments:
     experiment: tyro.conf.Positional[Path]
     """The experiment's TOML file, for example experiments/demo.toml."""
     set: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """KEY=VALUE, as often as needed: --set corpus.world.overlap=0.8 --set seeds=[0,1]."""
+    """KEY=VALUE, as often as needed: --set corpus.world.overlap=0.8 --set 'seeds=[0,1]'."""
     out: Path = Path("runs")
     """Folder of runs; the results go to OUT/NAME, the stages that runs share to OUT/stages."""
     workers: int = 0

@@ -79,6 +79,13 @@ def _run_stages(config: ExperimentConfig, run: Path, machine: Machine) -> None:
         print(note, file=sys.stderr)
     run_graph(stages, root, machine.workers or default_workers(device), machine.threads, device)
 
+    if (run / COMPLETE).exists() and (run / "experiment.json").exists():
+        changed = _changed_keys(read_json(run / "experiment.json"), as_tables(config))
+        if changed:
+            note = (
+                f"note: {run} held results with other settings ({', '.join(changed)}); they are replaced, their stages"
+            )
+            print(f"{note} kept. --set name=NAME keeps both", file=sys.stderr)
     (run / COMPLETE).unlink(missing_ok=True)
     run.mkdir(parents=True, exist_ok=True)
     for name in ("seeds", "metrics"):
@@ -92,6 +99,18 @@ def _run_stages(config: ExperimentConfig, run: Path, machine: Machine) -> None:
     write_json(run / "provenance.json", _provenance(config, plans, records, root, device))
     for name in _reporters():
         plugins.load("sbp_bayes.reporters", name)(run)
+
+
+def _changed_keys(before: dict, after: dict, prefix: str = "") -> list[str]:
+    """The keys of nested tables whose values differ."""
+    keys = []
+    for key in sorted(before.keys() | after.keys()):
+        old, new = before.get(key), after.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            keys += _changed_keys(old, new, f"{prefix}{key}.")
+        elif old != new:
+            keys.append(prefix + key)
+    return keys
 
 
 def report(run: Path) -> None:

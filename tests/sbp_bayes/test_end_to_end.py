@@ -108,6 +108,15 @@ def test_killed_at_random_points_a_run_ends_like_an_undisturbed_one(experiment, 
     assert outputs(tmp_path) == outputs(experiment)
 
 
+def test_other_settings_under_one_name_are_told(tmp_path):
+    (tmp_path / "tiny.toml").write_text(TINY.replace("epochs = 4", "epochs = 1"))
+    base = ["run", "tiny.toml", "--set", 'arms.names=["repetition"]']
+    assert sbp(tmp_path, *base).returncode == 0
+    again = sbp(tmp_path, *base, "--set", "evaluation.documents=16")
+    assert again.returncode == 0
+    assert "other settings (evaluation.documents); they are replaced" in again.stderr
+
+
 def test_hidden_latents_change_nothing_that_does_not_need_them(tmp_path):
     blind = TINY.replace(
         "[pairing]", '[arms]\nnames = ["sbp", "random-pairs"]\n\n[pairing]\nrule = "similarity"\nalpha = 0.0'
