@@ -51,10 +51,6 @@ def draw(run: Path) -> "Figure | None":
     axes.set_xlabel(f"training tokens ({unit})")
     above = " above exact Bayes" if excess else ""
     axes.set_ylabel(f"validation loss{above}\n(nats/token, end of document counted)")
-        "validation loss above exact Bayes\n(nats/token, end of document counted)"
-        if excess
-        else "validation loss (nats/token)"
-    )
     style.label_ends(axes, ends)
     return drawn
 
