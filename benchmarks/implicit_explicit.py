@@ -2,7 +2,7 @@
 
     python benchmarks/implicit_explicit.py
 
-Medium presets, related pairs of unique documents, one thread; about ten CPU-minutes a seed. Writes results.json,
+Medium presets, related pairs of unique documents, one thread; about 14 CPU-minutes a seed. Writes results.json,
 results.parquet, provenance.json and the picture into benchmarks/results/implicit_explicit/. What is there already, made
 with the same settings, is kept, so that it can be stopped and continued, or given more seeds.
 """
