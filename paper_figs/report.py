@@ -37,7 +37,7 @@ EXAMPLE_COLUMNS = (("d1", "d1"), ("exact d2", "exact"), ("synthesized d2", "synt
 
 
 def write_report(run: Path) -> None:
-    """Draw the figures of a run into ``figures/`` (SVG and PNG), write ``report.html``, and print the headline table.
+    """Draw the figures of a run into ``figures/`` (SVG and PNG), write ``report.html`` and ``headline.txt``.
 
     Reads results.json, metrics/, examples.json, experiment.json and provenance.json of the run folder, nothing else.
     """
@@ -49,7 +49,7 @@ def write_report(run: Path) -> None:
         temporary.write(page.page(f"{run.name}: {results.label}", body))
     os.chmod(name, 0o644)
     os.replace(name, file)
-    print(t.headline(run))
+    (run / "headline.txt").write_text(t.headline(run) + "\n", encoding="utf-8")
 
 
 def draw_figures(run: Path) -> list[str]:

@@ -19,6 +19,8 @@ from sbp_bayes import __version__, plugins
 from sbp_bayes.errors import UserError
 
 GROUP = "sbp_bayes.commands"
+# What the file system may answer to good code: bad input of a kind, not a defect.
+FILE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EEXIST, errno.ENOTDIR, errno.EISDIR}
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,7 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:
         return 141
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+        if error.errno not in FILE_ERRORS:
             raise
         print(f"sbp: {error.filename}: {error.strerror}", file=sys.stderr)
         return 2

@@ -6,6 +6,7 @@ of range is a UserError that names the key. `sbp run --help` prints the keys fro
 
 import dataclasses
 import difflib
+import math
 import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -169,8 +170,12 @@ def experiment_from(table: dict) -> ExperimentConfig:
     config = _build(ExperimentConfig, table, "")
     if not config.seeds or len(set(config.seeds)) != len(config.seeds):
         raise UserError(f"seeds = {config.seeds}: expected at least one seed and none twice")
-    if config.name in ("", ".", "..") or "/" in config.name:
-        raise UserError(f'name = "{config.name}": expected a plain folder name')
+    if any(abs(seed) >= 2**63 for seed in config.seeds):
+        raise UserError(f"seeds = {config.seeds}: expected numbers below 2 ** 63")
+    plain = config.name.isprintable() and "/" not in config.name and not config.name.startswith(".")
+    if not plain or config.name == "stages" or not 0 < len(config.name) <= 100:
+        raise UserError(f"name = {config.name[:100]!r}: expected a plain folder name of at most 100 characters")
+    _check_finite(config.corpus.options, f"corpus.{config.corpus.source}")
     for arm in config.arms.names:
         if arm not in ARMS:
             raise UserError(f'arms.names: unknown arm "{arm}"; there are {", ".join(ARMS)}')
@@ -181,6 +186,13 @@ def experiment_from(table: dict) -> ExperimentConfig:
     if config.training.epochs <= 0:
         raise UserError(f"training.epochs = {config.training.epochs}: expected more than 0")
     return config
+
+
+def _check_finite(options: dict, prefix: str) -> None:
+    """Source options are the source's business, but for NaN and infinities, which have no place in any of them."""
+    for name, value in options.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UserError(f"{prefix}.{name} = {value}: expected a finite number")
 
 
 def as_tables(config: ExperimentConfig) -> dict:
@@ -265,8 +277,8 @@ def _checked(spec: dataclasses.Field, value: Any, name: str) -> Any:
         if not all(type(v) is element for v in value):
             raise UserError(f"{name} = {value!r}: expected a list of {element.__name__}")
     low, high, among = (spec.metadata.get(k) for k in ("low", "high", "among"))
-    if wanted in (int, float) and value != value:
-        raise UserError(f"{name} = nan: expected a number")
+    if wanted in (int, float) and not math.isfinite(value):
+        raise UserError(f"{name} = {value}: expected a finite number")
     if low is not None and value < low:
         raise UserError(f"{name} = {value}: expected at least {low}")
     if high is not None and value > high:

@@ -68,6 +68,8 @@ def run_stage(stage: Stage, kind: Kind, root: Path, device: str) -> None:
     with exclusive(root / ".locks" / f"{stage.kind}-{stage.key}", stage.name):
         if stage.is_finished(root):
             return
+        for source in stage.inputs.values():
+            _verify(source.folder(root))
         final = stage.folder(root)
         partial = final.with_name(f"{final.name}.partial")
         if partial.exists() and not kind.resumable:
@@ -84,6 +86,7 @@ def run_stage(stage: Stage, kind: Kind, root: Path, device: str) -> None:
                 "inputs": {name: s.folder(root).name for name, s in stage.inputs.items()},
                 "ledger": entries,
                 "seconds": round(time.monotonic() - start, 3),
+                "files": {str(f.relative_to(partial)): file_hash(f) for f in sorted(partial.rglob("*")) if f.is_file()},
             }
             write_json(partial / RECORD, record)
             partial.rename(final)
@@ -116,6 +119,16 @@ def in_order(targets: list[Stage]) -> list[Stage]:
     for target in targets:
         visit(target)
     return list(order.values())
+
+
+@cache
+def _verify(folder: Path) -> None:
+    """Compare a finished stage's files with what was recorded, once a process; UserError names one that differs."""
+    record = read_json(folder / RECORD)
+    for name, recorded in record.get("files", {}).items() if isinstance(record, dict) else [(RECORD, "")]:
+        file = folder / name
+        if not file.is_file() or file_hash(file) != recorded:
+            raise UserError(f"{file}: damaged since it was written; delete {folder} and it is made again")
 
 
 @cache

@@ -43,6 +43,8 @@ def run_experiment(file: Path, overrides: Sequence[str], machine: Machine) -> Pa
 
     Raises UserError for bad input. The run folder is complete when ``complete.json`` is there.
     """
+    if machine.workers < 0 or machine.threads < 1:
+        raise UserError(f"--workers {machine.workers} --threads {machine.threads}: expected 0 or more, and 1 or more")
     config = load_experiment(file, overrides)
     run = machine.root / config.name
     identity = content_hash([__version__, _plugin_versions(), as_tables(config)])
@@ -56,7 +58,13 @@ def run_experiment(file: Path, overrides: Sequence[str], machine: Machine) -> Pa
 
 
 def _is_complete(run: Path, identity: str) -> bool:
-    return (run / COMPLETE).exists() and read_json(run / COMPLETE).get("identity") == identity
+    """Whether the run folder holds the finished results of just this experiment; unreadable counts as no."""
+    try:
+        record = read_json(run / COMPLETE)
+    except UserError:
+        return False
+    whole = all((run / name).exists() for name in ("results.json", "report.html"))
+    return whole and isinstance(record, dict) and record.get("identity") == identity
 
 
 def _run_stages(config: ExperimentConfig, run: Path, machine: Machine) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from sbp_bayes.errors import UserError
 from sbp_bayes.files import atomic_write
@@ -28,7 +28,9 @@ def save_model(model: Transformer, path: Path, tokenizer_fingerprint: str = "") 
     weights = {name: weight.detach().cpu().contiguous() for name, weight in model.named_parameters()}
     # One key: safetensors writes several in an order that changes from run to run.
     description = {"config": dataclasses.asdict(model.config), "tokenizer": tokenizer_fingerprint}
-    atomic_write(path, lambda temporary: save_file(weights, temporary, {METADATA: json.dumps(description)}))
+    # Through bytes: safetensors' own writing reports a full disk as an error of its own kind.
+    content = save(weights, {METADATA: json.dumps(description)})
+    atomic_write(path, lambda temporary: temporary.write_bytes(content))
 
 
 def load_model(path: Path, tokenizer_fingerprint: str | None = None, config: ModelConfig | None = None) -> Transformer:

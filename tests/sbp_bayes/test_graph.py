@@ -87,6 +87,21 @@ def test_two_processes_run_a_stage_once(tmp_path):
     assert (Stage("count", "count", {}).folder(tmp_path) / "count").read_text().count("\n") == 20
 
 
+@pytest.mark.parametrize("damage", ["flipped", "missing"])
+def test_a_damaged_input_is_named_before_it_is_read(tmp_path, damage):
+    a = Stage("k", "a", {"x": damage})
+    run_stage(a, Kind(write_once), tmp_path, "cpu")
+    file = a.folder(tmp_path) / "value"
+    if damage == "missing":
+        file.unlink()
+    else:
+        file.write_text("b")
+    b = Stage("k", "b", {}, {"in": a})
+    with pytest.raises(UserError, match="value: damaged since it was written; delete"):
+        run_stage(b, Kind(write_once), tmp_path, "cpu")
+    assert not b.is_finished(tmp_path)
+
+
 def fill_disk(stage, inputs, out, device):
     raise OSError(28, "No space left on device", str(out / "shard"))
 
