@@ -45,7 +45,7 @@ class Results:
 
 
 def read_results(run: Path) -> Results:
-    """The run's results.json. Raises FileNotFoundError where there is none."""
+    """The run's results.json. Raises RunFileError where there is none."""
     return Results(_json(run / "results.json"))
 
 
@@ -53,7 +53,7 @@ def read_metrics(run: Path) -> dict[str, dict[int, list[dict]]]:
     """subject -> seed -> lines of ``metrics/<seed>/<subject>.jsonl``; arms without their prefix."""
     found: dict[str, dict[int, list[dict]]] = {}
     for file in sorted((run / "metrics").glob("*/*.jsonl")):
-        lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+        lines = [_parsed(file, line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
         found.setdefault(file.stem.removeprefix("arm "), {})[int(file.parent.name)] = lines
     return found
 
@@ -82,4 +82,19 @@ def read_published(name: str) -> list[dict[str, str]]:
 def _json(path: Path, default: Any = None) -> Any:
     if default is not None and not path.exists():
         return default
-    return json.loads(path.read_text(encoding="utf-8"))
+    if not path.exists():
+        raise RunFileError(f"{path}: not found")
+    return _parsed(path, path.read_text(encoding="utf-8"))
+
+
+class RunFileError(ValueError):
+    """A file of a run that is missing or damaged; one line that names it."""
+
+    bad_input = True  # what the command line answers with one line and exit code 2
+
+
+def _parsed(path: Path, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise RunFileError(f"{path}: damaged, not readable as JSON; sbp run --fresh writes it again") from error

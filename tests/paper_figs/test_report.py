@@ -97,3 +97,12 @@ def test_ledger_adds_up(run):
     provenance = {"ledger": [{"stage": "a", "kind": "training", "tokens": 1000, "flops": 1e9, "seconds": 2.0}] * 3}
     assert tables.ledger_table(provenance).rows[-1][2:4] == ["3,000", "3.00e+09"]
     assert tables.ledger_table({}).rows == []
+
+
+@pytest.mark.parametrize("name", ["provenance.json", "experiment.json", "examples.json", "metrics/0/arm sbp.jsonl"])
+def test_a_damaged_file_is_named_in_one_line(run, tmp_path, name):
+    copy = shutil.copytree(run, tmp_path / "copy")
+    (copy / name).write_text('{"half": ')
+    with pytest.raises(ValueError, match="damaged, not readable as JSON") as caught:
+        write_report(copy)
+    assert caught.value.bad_input and name in str(caught.value) and "\n" not in str(caught.value)
