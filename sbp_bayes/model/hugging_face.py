@@ -12,15 +12,15 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from sbp_bayes import __version__
 from sbp_bayes.documents.tokenizer import Tokenizer
 from sbp_bayes.documents.tokenizer_json import BOS, EOS, SEP, from_tokenizer_json, to_tokenizer_json
 from sbp_bayes.errors import UserError
-from sbp_bayes.files import atomic_write, read_json, sync_folder, write_json, write_text
+from sbp_bayes.files import read_json, sync_folder, write_json, write_text
 from sbp_bayes.model.transformer import ModelConfig, Transformer
+from sbp_bayes.model.weights import write_weights
 
 CONFIG, GENERATION, WEIGHTS = "config.json", "generation_config.json", "model.safetensors"
 INDEX, RULES, RULES_CONFIG = "model.safetensors.index.json", "tokenizer.json", "tokenizer_config.json"
@@ -165,7 +165,7 @@ def _write_weights(model: Transformer, folder: Path, shard_bytes: int) -> None:
 
 
 def _save(weights: dict[str, Tensor], path: Path) -> None:
-    atomic_write(path, lambda temporary: save_file(weights, temporary, {"format": "pt"}))
+    write_weights(path, weights, {"format": "pt"})
 
 
 def _their_name(name: str) -> str:

@@ -10,11 +10,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 
 from sbp_bayes.errors import UserError
 from sbp_bayes.files import atomic_write
 from sbp_bayes.model.transformer import ModelConfig, Transformer
+from sbp_bayes.model.weights import write_weights
 
 FINAL = "final.safetensors"  # the weights at the end of training
 BEST = "best.safetensors"  # those with the lowest held-out loss
@@ -28,9 +28,7 @@ def save_model(model: Transformer, path: Path, tokenizer_fingerprint: str = "") 
     weights = {name: weight.detach().cpu().contiguous() for name, weight in model.named_parameters()}
     # One key: safetensors writes several in an order that changes from run to run.
     description = {"config": dataclasses.asdict(model.config), "tokenizer": tokenizer_fingerprint}
-    # Through bytes: safetensors' own writing reports a full disk as an error of its own kind.
-    content = save(weights, {METADATA: json.dumps(description)})
-    atomic_write(path, lambda temporary: temporary.write_bytes(content))
+    write_weights(path, weights, {METADATA: json.dumps(description)})
 
 
 def load_model(path: Path, tokenizer_fingerprint: str | None = None, config: ModelConfig | None = None) -> Transformer:
