@@ -1,12 +1,29 @@
 """How a model is trained, and the learning rate of each step, both plain values."""
 
+import dataclasses
 import math
 from dataclasses import dataclass
 
 from sbp_bayes.errors import UserError
+from sbp_bayes.training.schedule import SCHEDULES, share_of_peak
 
-SCHEDULES = ("cosine", "constant")
 COMPILE = ("auto", "on", "off")
+OPTIMISERS = ("adamw", "muon", "adamw-bf16")
+NONFINITE = ("stop", "skip")
+PRECISIONS = ("float32", "bfloat16")
+TRACKERS = ("none", "tensorboard")
+CHOICES = {
+    "schedule": SCHEDULES,
+    "compile": COMPILE,
+    "optimiser": OPTIMISERS,
+    "nonfinite": NONFINITE,
+    "precision": PRECISIONS,
+    "track": TRACKERS,
+}
+# For `TrainingConfig.identity`: what changes no result, and the fields added after runs had names.
+WITHOUT_EFFECT = {"checkpoint_seconds": 0.0, "checkpoint_every": 0}
+NEVER_NAMED = ("checkpoints_kept", "activation_checkpointing", "track")
+NAMED_WHEN_SET = ("decay", "optimiser", "nonfinite", "precision")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,14 +32,22 @@ class TrainingConfig:
 
     tokens or steps: the budget, exactly one of them; tokens count row slots (padding included), so that equal budgets
         are equal work; batch_tokens: slots a step, a whole number of rows of ``context`` slots.
-    warmup: share of the steps over which the learning rate rises; minimum_lr: share of the peak at which cosine ends.
+    warmup: share of the steps over which the learning rate rises; schedule: cosine, constant or wsd, what follows
+        (`sbp_bayes.training.schedule`); minimum_lr: share of the peak at which cosine and wsd end; decay: share of the
+        steps over which wsd falls.
+    optimiser: adamw, muon (hidden matrices, with AdamW for the rest) or adamw-bf16 (`sbp_bayes.training.optimiser`).
     weight_decay: on matrices (embedding and head included), never on the gains of norms.
     clip: largest gradient norm, 0 for none; accumulation: parts that a batch is computed in (less memory, same step).
     evaluate_every: steps between lines of metrics.jsonl, each with a held-out loss if there is a validation set;
         0: about twenty lines a run.
     patience: evaluations without a new best loss after which training stops, 0 for never.
     checkpoint_seconds: time between checkpoints; checkpoint_every: steps between them, 0 for time alone.
+    checkpoints_kept: the newest training states that stay on disk.
     compile: torch.compile on, off, or where it pays.
+    precision: of matrix products; bfloat16 keeps float32 weights. activation_checkpointing: compute each block's
+        activations again in the backward pass instead of keeping them.
+    nonfinite: what a loss or gradient that is not finite does to the run: stop it, or skip the batch.
+    track: where metrics go besides metrics.jsonl: none, or tensorboard.
     """
 
     tokens: int | None = None
@@ -43,23 +68,32 @@ class TrainingConfig:
     checkpoint_every: int = 0
     seed: int = 0
     compile: str = "auto"
+    decay: float = 0.2
+    optimiser: str = "adamw"
+    nonfinite: str = "stop"
+    checkpoints_kept: int = 2
+    activation_checkpointing: bool = False
+    precision: str = "float32"
+    track: str = "none"
 
     def __post_init__(self) -> None:
         if (self.tokens is None) == (self.steps is None):
             raise UserError("training: expected exactly one of tokens and steps")
-        for name in ("tokens", "steps", "context", "batch_tokens", "accumulation"):
+        for name in ("tokens", "steps", "context", "batch_tokens", "accumulation", "checkpoints_kept"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UserError(f"training.{name}: expected a positive whole number, got {value}")
         for name in ("weight_decay", "clip", "evaluate_every", "patience", "checkpoint_every", "checkpoint_seconds"):
             if not getattr(self, name) >= 0:
                 raise UserError(f"training.{name}: expected zero or more, got {getattr(self, name)}")
-        for name in ("warmup", "minimum_lr"):
+        for name in ("warmup", "minimum_lr", "decay"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"training.{name}: expected a share between 0 and 1, got {getattr(self, name)}")
         if not 0 < self.learning_rate < math.inf:
             raise UserError(f"training.learning_rate: expected a positive number, got {self.learning_rate}")
-        for name, choices in (("schedule", SCHEDULES), ("compile", COMPILE)):
+        if self.schedule == "wsd" and self.warmup + self.decay > 1:
+            raise UserError(f"training.decay: expected at most 1 - warmup = {1 - self.warmup:g}, got {self.decay}")
+        for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise UserError(f"training.{name}: expected one of {', '.join(choices)}, got {getattr(self, name)!r}")
         if self.batch_rows % self.accumulation:
@@ -86,11 +120,16 @@ class TrainingConfig:
 
     def learning_rate_at(self, step: int) -> float:
         """The learning rate of step 0, 1, ..., a pure function of the step."""
-        warm = round(self.warmup * self.total_steps)
-        if step < warm:
-            return self.learning_rate * (step + 1) / (warm + 1)
-        if self.schedule == "constant":
-            return self.learning_rate
-        progress = (step - warm) / max(1, self.total_steps - warm)
-        low = self.minimum_lr
-        return self.learning_rate * (low + (1 - low) * 0.5 * (1 + math.cos(math.pi * progress)))
+        return self.learning_rate * share_of_peak(
+            step, self.total_steps, self.schedule, self.warmup, self.minimum_lr, self.decay
+        )
+
+    def identity(self) -> dict:
+        """What decides the result of a run: how it is saved and tracked does not.
+
+        Fields that came later are left out at their defaults, so that the runs made before them keep their names.
+        """
+        values = dataclasses.asdict(self) | WITHOUT_EFFECT
+        at_default = {f.name for f in dataclasses.fields(self) if getattr(self, f.name) == f.default}
+        left_out = {*NEVER_NAMED, *(at_default & set(NAMED_WHEN_SET))}
+        return {name: value for name, value in values.items() if name not in left_out}

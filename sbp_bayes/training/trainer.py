@@ -21,7 +21,7 @@ from sbp_bayes.training.checkpoint import BEST, FINAL, load_model, load_state, s
 from sbp_bayes.training.compilation import loss_function
 from sbp_bayes.training.configuration import TrainingConfig
 from sbp_bayes.training.objective import evaluate
-from sbp_bayes.training.optimiser import adamw
+from sbp_bayes.training.optimiser import make_optimiser
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class _Run:
         self.model, self.mixture, self.config, self.folder = model.to(device), mixture, config, folder
         self.validation, self.name, self.device = validation, name, device
         self.fingerprint = tokenizer_fingerprint
-        self.optimiser = adamw(model, config)
+        self.optimiser = make_optimiser(model, config)
         self.loss = loss_function(config, device)
         self.identity = self._identity()
         self.step = self.tokens = self.bad_evaluations = 0
@@ -243,11 +243,10 @@ class _Run:
 
         How often a run is saved does not decide it.
         """
-        config = dataclasses.replace(self.config, checkpoint_seconds=0.0, checkpoint_every=0)
         held_out = None if self.validation is None else {"rows": len(self.validation), "tokens": self.validation.tokens}
         return content_hash(
             {
-                "config": dataclasses.asdict(config),
+                "config": self.config.identity(),
                 "model": dataclasses.asdict(self.model.config),
                 "data": self.mixture.describe(),
                 "validation": held_out,
