@@ -75,7 +75,8 @@ def _in_world(rows: Rows, context: SeedContext, tokenizer: Tokenizer, world: Wor
     _arms_in_world(rows, context, tokenizer, world, tokens)
     trained = [TransformerSynthesizer(load_model(path), tokenizer, name) for name, path in synthesizers(context)]
     d1 = tokens[: context.config.evaluation.documents]
-    compared = [*trained, ExactSynthesizer(world), *wrong_synthesizers(world)]
+    controls = wrong_synthesizers(world) if context.config.evaluation.controls else []
+    compared = [*trained, ExactSynthesizer(world), *controls]
     for gap in bayes_gaps(compared, world, d1, generator=generator("bayes gap", context.seed)):
         rows.add_gap(gap)
     latents = heldout.latents()

@@ -17,7 +17,7 @@ from sbp_bayes import plugins
 from sbp_bayes.arms import ARMS
 from sbp_bayes.config_key import key
 from sbp_bayes.errors import UserError
-from sbp_bayes.pairing.config import PairingConfig
+from sbp_bayes.pairing.config import EMBEDDERS, PairingConfig
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,8 @@ class SynthesizerSettings:
     """Synthesizer-tuning: loss on d2 only, from the base model, best checkpoint on held-out pairs."""
 
     share: float = key(0.5, "its steps, as a share of an arm's steps", 0)
+    steps: int = key(0, "its steps; 0: by the share", 0)
+    group: int = key(2, "documents of a training sequence: 2 a pair; more: each is written given all before it", 2)
     context: int = key(0, "tokens of a row; 0: the longest pair", 0)
     batch_tokens: int = key(0, "tokens of a batch, padding counted; 0: twice the training's", 0)
     learning_rate: float = key(0.5, "as a multiple of the training's peak", 0)
@@ -102,7 +104,9 @@ class SynthesisSettings:
 class ArmsSettings:
     """What is compared."""
 
-    names: list[str] = key(["repetition", "sbp", "random-pairs", "exact", "oracle"], "arms to train")
+    names: list[str] = key(
+        ["repetition", "sbp", "random-pairs", "exact", "oracle"], "arms to train; none: the synthesizer alone"
+    )
     synthetic_share: float = key(0.5, "share of synthetic rows in an arm's budget", 0, 1)
 
 
@@ -112,6 +116,8 @@ class EvaluationSettings:
 
     documents: int = key(2048, "documents or pairs that a measure of the synthesizer averages over", 2)
     examples: int = key(6, "example documents in the report", 1)
+    controls: bool = key(True, "measure synthesizers that are wrong on purpose beside the trained one")
+    predictions: bool = key(False, "put the sixteen predictions to the synthesizer (worlds of tokens)")
 
 
 @dataclass(frozen=True)
@@ -179,8 +185,14 @@ def experiment_from(table: dict) -> ExperimentConfig:
     for arm in config.arms.names:
         if arm not in ARMS:
             raise UserError(f'arms.names: unknown arm "{arm}"; there are {", ".join(ARMS)}')
-    if len(set(config.arms.names)) != len(config.arms.names) or not config.arms.names:
-        raise UserError(f"arms.names = {config.arms.names}: expected at least one arm and none twice")
+    if len(set(config.arms.names)) != len(config.arms.names):
+        raise UserError(f"arms.names = {config.arms.names}: expected none twice")
+    if config.pairing.plugin_embedder:
+        offered = ["tfidf", "base-model", *plugins.names(EMBEDDERS)]
+        if config.pairing.embedder not in offered:
+            raise UserError(f'pairing.embedder = "{config.pairing.embedder}": expected one of {", ".join(offered)}')
+    if not config.pairing.latents:
+        raise UserError("pairing.latents = []: expected at least one latent")
     if config.corpus.oracle < config.corpus.real:
         raise UserError(f"corpus.oracle = {config.corpus.oracle}: expected at least corpus.real = {config.corpus.real}")
     if config.training.epochs <= 0:

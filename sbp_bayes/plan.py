@@ -7,6 +7,7 @@ from sbp_bayes import plugins
 from sbp_bayes.arms import ARMS, Arm
 from sbp_bayes.experiment import ExperimentConfig
 from sbp_bayes.graph import Stage
+from sbp_bayes.pairing.config import EMBEDDERS
 
 
 @dataclass(frozen=True)
@@ -49,15 +50,20 @@ def plan_seed(config: ExperimentConfig, seed: int) -> SeedPlan:
     models: dict[str, Stage] = {}
     pairs: dict[str, Stage] = {}
     synthetic: dict[str, Stage] = {}
-    pairings = list(dict.fromkeys(arm.pairing for arm in arms.values() if arm.pairing))
+    # Without arms the synthesizer itself is the subject.
+    pairings = list(dict.fromkeys(arm.pairing for arm in arms.values() if arm.pairing)) if arms else ["related"]
     if pairings:
         models["base"] = stage("base", "base model", {**model, "base": plain(config.base)}, {"corpus": corpus}, 0.25)
         related = {"pairing": plain(pairing)}
+        if pairing.plugin_embedder:
+            related["version"] = plugins.version(EMBEDDERS, pairing.plugin_embedder)
         embedder = {"base": models["base"]} if pairing.uses_base_model else {}
         pairs["related"] = stage("pairs", "related pairs", related, {"corpus": corpus, **embedder})
     if "random" in pairings:
         random = {"pairing": plain(dataclasses.replace(pairing, rule="random"))}
         pairs["random"] = stage("pairs", "random pairs", random, {"corpus": corpus, "like": pairs["related"]})
+    if not arms:
+        models["synthesizer"] = _tuning(config, "synthesizer", "related", corpus, models, pairs, model, stage)
     for name, arm in arms.items():
         if arm.is_synthetic:
             synthetic[name] = _synthesis(config, name, arm, corpus, models, pairs, model, stage)
@@ -91,8 +97,13 @@ def _synthesis(config, name: str, arm: Arm, corpus: Stage, models, pairs, model:
         return stage("plugin-synthesis", f"synthesis {name}", settings, {"corpus": corpus}, 0.05)
     subject = "synthesizer" if arm.pairing == "related" else f"synthesizer {name}"
     if subject not in models:
-        settings = {**model, "synthesizer": dataclasses.asdict(config.synthesizer)}
-        inputs = {"corpus": corpus, "base": models["base"], "pairs": pairs[arm.pairing]}
-        models[subject] = stage("synthesizer", subject, settings, inputs, 2 * config.synthesizer.share)
+        models[subject] = _tuning(config, subject, arm.pairing, corpus, models, pairs, model, stage)
     inputs = {"corpus": corpus, "synthesizer": models[subject]}
     return stage("synthesis", f"synthesis {name}", sampling, inputs, 0.2)
+
+
+def _tuning(config, subject: str, pairing: str, corpus: Stage, models, pairs, model: dict, stage) -> Stage:
+    """The stage that tunes a synthesizer on the pairs of one pairing."""
+    settings = {**model, "synthesizer": dataclasses.asdict(config.synthesizer)}
+    inputs = {"corpus": corpus, "base": models["base"], "pairs": pairs[pairing]}
+    return stage("synthesizer", subject, settings, inputs, 2 * config.synthesizer.share)

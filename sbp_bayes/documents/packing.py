@@ -64,31 +64,37 @@ class DocumentSequences:
 
 
 class PairSequences:
-    """``[bos] d1 [sep] d2 [eos]`` for each pair (M, 2) of document numbers; only d2 and its eos count."""
+    """``[bos] d1 [sep] d2 [eos]`` for each pair (M, 2) of document numbers; only d2 and its eos count.
+
+    Groups (M, G) go on with ``[sep] d3`` and so on before the eos: each document is written given all before it.
+    """
 
     def __init__(self, corpus: "Corpus", pairs: np.ndarray, tokenizer: "Tokenizer"):
         self.corpus, self.tokenizer = corpus, tokenizer
-        self.pairs = np.asarray(pairs, dtype=np.int64).reshape(-1, 2)
+        self.pairs = np.asarray(pairs, dtype=np.int64)
         documents = np.asarray(corpus.lengths, dtype=np.int64)
-        self.lengths = documents[self.pairs].sum(axis=1) + 2
+        self.lengths = documents[self.pairs].sum(axis=1) + self.pairs.shape[1]
 
     def __len__(self) -> int:
         return len(self.lengths)
 
     def sequence(self, i: int) -> tuple[np.ndarray, np.ndarray]:
-        first, second = (self.corpus.document(int(d)) for d in self.pairs[i])
         special = self.tokenizer
-        tokens = np.empty(self.lengths[i] + 1, dtype=np.int64)
-        seam = len(first) + 1
-        tokens[0], tokens[1:seam], tokens[seam] = special.bos, first, special.sep
-        tokens[seam + 1 : -1], tokens[-1] = second, special.eos
+        tokens = np.full(self.lengths[i] + 1, special.sep, dtype=np.int64)
+        tokens[0], tokens[-1] = special.bos, special.eos
+        start, seam = 1, 0
+        for d in self.pairs[i]:
+            document = self.corpus.document(int(d))
+            tokens[start : start + len(document)] = document
+            start += len(document) + 1
+            seam = seam or start - 1
         weights = np.zeros(len(tokens) - 1, dtype=np.float32)
         weights[seam:] = 1.0
         return tokens, weights
 
     def name(self, i: int) -> str:
-        first, second = (self.corpus.doc_ids[int(d)] for d in self.pairs[i])
-        return f"pair {i} (documents {first} and {second})"
+        *given, last = (self.corpus.doc_ids[int(d)] for d in self.pairs[i])
+        return f"pair {i} (documents {', '.join(given)} and {last})"
 
 
 @dataclass(frozen=True)

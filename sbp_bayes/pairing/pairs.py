@@ -18,8 +18,9 @@ from sbp_bayes.files import atomic_write, read_json, write_json
 from sbp_bayes.pairing.config import PairingConfig
 from sbp_bayes.pairing.embed import embed_hidden_states, tfidf
 from sbp_bayes.pairing.near_duplicates import share_a_shingle
+from sbp_bayes.pairing.plant import planted
 from sbp_bayes.pairing.rules import Candidates, same_concept, similar, uniform
-from sbp_bayes.pairing.statistics import concept_codes, pair_statistics
+from sbp_bayes.pairing.statistics import latent_codes, pair_statistics
 from sbp_bayes.pairing.terms import Terms, document_terms
 from sbp_bayes.seeds import numpy_generator
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from sbp_bayes.model.transformer import Transformer
 
 KEPT, BELOW_ALPHA, NEAR_DUPLICATE, OVER_CAP = "kept", "below alpha", "near-duplicate", "over the cap"
+RARER_CONCEPT = "concept made rarer"
 
 
 @dataclass(frozen=True)
@@ -54,25 +56,32 @@ def make_pairs(
     model: "Transformer | None" = None,
     tokenizer: Tokenizer | None = None,
     device: "torch.device | str" = "cpu",
+    vectors: np.ndarray | None = None,
     like: Pairs | None = None,
 ) -> Pairs:
     """Pair the documents of ``corpus`` with one another.
 
-    ``model`` and ``tokenizer`` serve the embedder base-model. ``like`` makes random pairs give each d1 as many
-    partners as it has there; without it each d1 gets ``pairs_per_document``.
-    Only the rule truth reads the latents; every rule's statistics report its precision where there are any.
+    ``model`` and ``tokenizer`` serve the embedder base-model; ``vectors`` (N, D) are a registered embedder's.
+    ``like`` makes random pairs give each d1 as many partners as it has there; without it each d1 gets
+    ``pairs_per_document``. Only the rule truth and ``concept_zipf`` read the latents; every rule's statistics report
+    its precision where there are any.
     UserError: truth without latents, fewer than two documents, no pair left (with the largest similarity seen).
     """
     if len(corpus) < 2:
         raise UserError(f"{corpus.folder}: pairs take at least two documents")
     terms = document_terms(corpus) if config.shingle or _by_words(config) else None
-    candidates = _candidates(corpus, config, seed, terms, model, tokenizer, device, like)
+    if vectors is not None:
+        candidates = similar(np.ascontiguousarray(vectors, dtype=np.float32), config.top_k)
+    else:
+        candidates = _candidates(corpus, config, seed, terms, model, tokenizer, device, like)
     reasons = _filter(candidates, config, terms)
+    if config.concept_zipf:
+        reasons[(reasons == KEPT) & _of_rarer_concepts(corpus, candidates.d1, config, seed)] = RARER_CONCEPT
     _check_any_left(corpus, config, candidates, reasons)
     table = pa.table(
         {
             "d1": candidates.d1,
-            "d2": candidates.d2,
+            "d2": planted(candidates.d1, candidates.d2, reasons == KEPT, len(corpus), config, seed),
             "score": pa.array(candidates.score, mask=np.isnan(candidates.score)),
             "kept": reasons == KEPT,
             "reason": pa.array(reasons.tolist(), pa.string()),
@@ -88,10 +97,12 @@ def _by_words(config: PairingConfig) -> bool:
 def _candidates(corpus, config, seed, terms, model, tokenizer, device, like) -> Candidates:
     rng = numpy_generator("pairs", config.rule, seed)
     if config.rule == "truth":
-        concepts = concept_codes(corpus)
-        if concepts is None:
-            raise UserError(f"{corpus.folder}: pairing.rule = 'truth' needs latents with a column concept")
-        return same_concept(concepts, config.pairs_per_document, rng)
+        codes = latent_codes(corpus, config.latents)
+        if codes is None:
+            raise UserError(
+                f"{corpus.folder}: pairing.rule = 'truth' needs latents with the columns {', '.join(config.latents)}"
+            )
+        return same_concept(codes, config.pairs_per_document, rng)
     if config.rule == "random":
         n = len(corpus)
         per_document = np.full(n, config.pairs_per_document)
@@ -116,6 +127,15 @@ def _filter(candidates: Candidates, config: PairingConfig, terms: Terms | None) 
     if config.rule == "similarity":
         reasons[left[rank >= config.pairs_per_document]] = OVER_CAP
     return reasons
+
+
+def _of_rarer_concepts(corpus: Corpus, d1: np.ndarray, config: PairingConfig, seed: int) -> np.ndarray:
+    """Which pairs (M,) go, so that a pair of concept k is left with probability (k + 1) ** -concept_zipf."""
+    concepts = latent_codes(corpus, ["concept"], as_numbered=True)
+    if concepts is None:
+        raise UserError(f"{corpus.folder}: pairing.concept_zipf needs concepts with numbers, in latents")
+    chance = (concepts[d1] + 1.0) ** -config.concept_zipf
+    return numpy_generator("pairs", "concept zipf", seed).random(d1.size) >= chance
 
 
 def _check_any_left(corpus: Corpus, config: PairingConfig, candidates: Candidates, reasons: np.ndarray) -> None:

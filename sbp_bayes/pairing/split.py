@@ -1,4 +1,4 @@
-"""Held-out pairs for early stopping: no document of theirs occurs in a training pair."""
+"""Held-out pairs for early stopping: no document of theirs occurs in a training pair. Groups made of pairs."""
 
 import numpy as np
 import scipy.sparse as sparse
@@ -38,3 +38,26 @@ def split_pairs(pairs: np.ndarray, seed: int, share: float = 1 / 8) -> tuple[np.
             f"stopping ({len(train)} training pairs, {len(validation)} validation pairs)"
         )
     return train, validation
+
+
+def in_groups(pairs: np.ndarray, size: int) -> np.ndarray:
+    """Groups (M', size) of a document d1 and ``size`` - 1 of its partners, each partner in one group, as they come.
+
+    pairs: (M, 2). Partners left over at the end of a d1 are left out; size 2 gives the pairs back, sorted by d1.
+    UserError where no document has partners enough.
+    """
+    pairs = pairs[np.argsort(pairs[:, 0], kind="stable")]
+    documents, starts, counts = np.unique(pairs[:, 0], return_index=True, return_counts=True)
+    groups = counts // (size - 1)
+    if not groups.any():
+        raise UserError(
+            f"synthesizer.group = {size}: no document has {size - 1} partners; raise pairing.pairs_per_document"
+        )
+    first = np.repeat(starts, groups) + (size - 1) * _places(groups)
+    partners = pairs[first[:, None] + np.arange(size - 1), 1]
+    return np.column_stack([np.repeat(documents, groups), partners])
+
+
+def _places(counts: np.ndarray) -> np.ndarray:
+    """0 .. counts[i] - 1 for each i, one after the other."""
+    return np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)

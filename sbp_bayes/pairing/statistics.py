@@ -9,12 +9,30 @@ from sbp_bayes.documents.corpus import Corpus
 
 def concept_codes(corpus: Corpus) -> np.ndarray | None:
     """The concept of each document as a number, (N,) int64, -1 where it has none; None without such a latent."""
+    return latent_codes(corpus, ["concept"])
+
+
+def latent_codes(corpus: Corpus, columns: list[str], as_numbered: bool = False) -> np.ndarray | None:
+    """One number (N,) int64 for each combination of the latents ``columns``, -1 where one is missing.
+
+    None where the corpus lacks a column. as_numbered: the numbers that the one column itself holds (None where it holds
+    no numbers), instead of codes in order of appearance.
+    """
     latents = corpus.latents()
-    if latents is None or "concept" not in latents.column_names:
+    if latents is None or not set(columns) <= set(latents.column_names):
         return None
-    encoded = pc.dictionary_encode(latents["concept"].combine_chunks())
-    encoded = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
-    return pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+    if as_numbered:
+        (column,) = (latents[name] for name in columns)
+        return column.to_numpy().astype(np.int64) if pa.types.is_integer(column.type) else None
+    codes = np.zeros(len(corpus), dtype=np.int64)
+    missing = np.zeros(len(corpus), dtype=bool)
+    for name in columns:
+        encoded = pc.dictionary_encode(latents[name].combine_chunks())
+        encoded = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
+        values = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+        missing |= values < 0
+        codes = codes * (values.max(initial=0) + 1) + values
+    return np.where(missing, -1, codes)
 
 
 def pair_statistics(table: pa.Table, corpus: Corpus) -> dict:

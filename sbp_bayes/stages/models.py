@@ -10,7 +10,7 @@ from sbp_bayes.ledger import Entry
 from sbp_bayes.model.sizes import model_config
 from sbp_bayes.model.transformer import Transformer
 from sbp_bayes.pairing.pairs import load_pairs
-from sbp_bayes.pairing.split import split_pairs
+from sbp_bayes.pairing.split import in_groups, split_pairs
 from sbp_bayes.seeds import generator, seed_for
 from sbp_bayes.stages.data import Budget, SeedData, budget_of, training_config
 from sbp_bayes.training.checkpoint import BEST, load_model
@@ -55,11 +55,11 @@ def tune_synthesizer(stage: Stage, inputs: dict[str, Path], out: Path, device: s
     """The base model tuned on pairs, loss on d2 only, stopped early on held-out pairs."""
     data, settings, seed = SeedData(inputs["corpus"]), stage.config["synthesizer"], stage.config["seed"]
     split = split_pairs(load_pairs(inputs["pairs"]).kept, seed_for(seed, "split pairs"), settings["heldout_share"])
-    tuning, heldout = (PairSequences(data.real, pairs, data.tokenizer) for pairs in split)
+    tuning, heldout = (PairSequences(data.real, in_groups(pairs, settings["group"]), data.tokenizer) for pairs in split)
     context = settings["context"] or int(max(tuning.lengths.max(), heldout.lengths.max()))
     arm = budget_of(stage.config, data)
     rows = max(1, round((settings["batch_tokens"] or 2 * arm.rows * arm.context) / context))
-    steps = max(1, round(settings["share"] * arm.steps))
+    steps = settings["steps"] or max(1, round(settings["share"] * arm.steps))
     config = training_config(
         stage.config,
         Budget(context, rows, steps),

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+from sbp_bayes import plugins
+from sbp_bayes.files import read_json
 from sbp_bayes.graph import Stage
 from sbp_bayes.ledger import Entry, forward_flops
-from sbp_bayes.pairing.config import PairingConfig
+from sbp_bayes.pairing.config import EMBEDDERS, PairingConfig
 from sbp_bayes.pairing.pairs import load_pairs, make_pairs, save_pairs
 from sbp_bayes.seeds import seed_for
 from sbp_bayes.stages.data import SeedData
@@ -22,13 +24,19 @@ def build_pairs(stage: Stage, inputs: dict[str, Path], out: Path, device: str) -
         context = float(data.real.lengths.mean()) / 2
         flops = forward_flops(model.matrix_parameters, model.config.layers, model.attention_width, tokens, context)
         entries.append(Entry(stage.name, "embedding", tokens, flops))
+    config = PairingConfig(**stage.config["pairing"])
+    vectors = None
+    if config.plugin_embedder:
+        embed = plugins.load(EMBEDDERS, config.plugin_embedder)
+        vectors = embed(read_json(inputs["corpus"] / "source.json"), data.real)
     pairs = make_pairs(
         data.real,
-        PairingConfig(**stage.config["pairing"]),
+        config,
         seed_for(stage.config["seed"], "pairs"),
         model=model,
         tokenizer=data.tokenizer,
         device=device,
+        vectors=vectors,
         like=load_pairs(inputs["like"]) if "like" in inputs else None,
     )
     save_pairs(out, pairs)

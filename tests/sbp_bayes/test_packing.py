@@ -173,3 +173,12 @@ def test_a_mixture_needs_positive_shares(shares):
 def test_sources_packed_for_other_contexts_do_not_mix():
     with pytest.raises(UserError, match="different contexts"):
         Mixture([(one_row_each(3), 1.0), (Packed(LengthSequences([3]), 5, 0), 1.0)], 0)
+
+
+def test_a_group_is_one_sequence_and_all_but_its_first_document_count(make_corpus, tokenizer):
+    sequences = PairSequences(make_corpus([[3, 1, 4], [5, 9], [2]]), np.array([[0, 1, 2]]), tokenizer)
+    tokens, weights = sequences.sequence(0)
+    t = tokenizer
+    assert tokens.tolist() == [t.bos, 3, 1, 4, t.sep, 5, 9, t.sep, 2, t.eos]
+    assert weights.tolist() == [0, 0, 0, 0, 1, 1, 1, 1, 1]
+    assert sequences.lengths.tolist() == [9]

@@ -14,7 +14,7 @@ from sbp_bayes.errors import UserError
 from sbp_bayes.pairing.config import PairingConfig
 from sbp_bayes.pairing.pairs import load_pairs, make_pairs, save_pairs
 from sbp_bayes.pairing.rules import same_concept, uniform
-from sbp_bayes.pairing.split import split_pairs
+from sbp_bayes.pairing.split import in_groups, split_pairs
 from sbp_bayes.pairing.statistics import chance_precision
 
 CONCEPTS = np.repeat(np.arange(4), 15)
@@ -220,3 +220,61 @@ def test_large_groups_are_divided():
 def test_too_few_pairs_to_hold_any_out():
     with pytest.raises(UserError, match="1 pairs of 2 documents are too few"):
         split_pairs(np.array([[0, 1]]), 0)
+
+
+def test_wrong_pairs_and_copies_come_at_their_rates(corpus):
+    clean = make_pairs(corpus, config("truth", pairs_per_document=10), 0).kept
+    spoilt = make_pairs(corpus, config("truth", pairs_per_document=10, wrong=0.4, near_duplicate=0.25), 0).kept
+    assert (spoilt[:, 0] == clean[:, 0]).all()
+    copies = spoilt[:, 0] == spoilt[:, 1]
+    changed = ~copies & (spoilt[:, 1] != clean[:, 1])
+    assert abs(copies.mean() - 0.25) < 4 * (0.25 * 0.75 / 600) ** 0.5
+    assert abs(changed[~copies].mean() - 0.4) < 4 * (0.4 * 0.6 / 450) ** 0.5
+    other = CONCEPTS[spoilt[changed, 0]] != CONCEPTS[spoilt[changed, 1]]
+    assert abs(other.mean() - 45 / 59) < 0.1
+
+
+def test_pairs_of_rarer_concepts_are_kept_by_their_zipf_weights(corpus):
+    pairs = make_pairs(corpus, config("truth", pairs_per_document=10, concept_zipf=1.0), 0)
+    counts = np.bincount(CONCEPTS[pairs.kept[:, 0]])
+    assert counts[0] == 150
+    expected = 150 / np.arange(1, 5)
+    assert (np.abs(counts - expected) < 4 * np.sqrt(expected)).all()
+    assert (pairs.table["reason"].to_numpy(zero_copy_only=False) == "concept made rarer").sum() == 600 - counts.sum()
+
+
+def test_truth_asks_for_all_latents_named(tmp_path):
+    style = np.arange(CONCEPTS.size) % 3
+    table = pa.table({"doc_id": [str(i) for i in range(CONCEPTS.size)], "tokens": documents(CONCEPTS)})
+    latents = pa.table({"concept": CONCEPTS, "style": style})
+    corpus = write_corpus(tmp_path / "styled", [table], SymbolTokenizer(20), [latents])
+    kept = make_pairs(corpus, config("truth", latents=["concept", "style"]), 0).kept
+    assert (style[kept[:, 0]] == style[kept[:, 1]]).all()
+    assert (CONCEPTS[kept[:, 0]] == CONCEPTS[kept[:, 1]]).all()
+    with pytest.raises(UserError, match="latents with the columns concept, mood"):
+        make_pairs(corpus, config("truth", latents=["concept", "mood"]), 0)
+
+
+def test_vectors_of_a_registered_embedder_find_the_nearest(corpus):
+    vectors = np.eye(4)[CONCEPTS] + np.linspace(0, 0.1, CONCEPTS.size)[:, None]
+    pairs = make_pairs(corpus, config("similarity", embedder="mine", alpha=0.5), 0, vectors=vectors)
+    assert pairs.statistics["precision"] == 1.0
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.integers(0, 6), min_size=1, max_size=60), st.integers(2, 5))
+def test_groups_use_each_partner_at_most_once(first, size):
+    pairs = np.column_stack([first, np.arange(len(first)) + 100])
+    counts = np.bincount(first) // (size - 1)
+    if not counts.any():
+        with pytest.raises(UserError, match=r"raise pairing\.pairs_per_document"):
+            in_groups(pairs, size)
+        return
+    groups = in_groups(pairs, size)
+    assert groups.shape == (counts.sum(), size)
+    partners = groups[:, 1:].ravel()
+    assert len(np.unique(partners)) == partners.size
+    owner = dict(zip(pairs[:, 1].tolist(), pairs[:, 0].tolist(), strict=True))
+    assert all(owner[p] == row[0] for row in groups.tolist() for p in row[1:])
+    if size == 2:
+        assert sorted(map(tuple, groups)) == sorted(map(tuple, pairs))
