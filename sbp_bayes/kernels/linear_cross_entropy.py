@@ -6,10 +6,14 @@ so that all logits never exist at once (Wijmans et al. 2024, Hsu et al. 2024). D
 `sbp_bayes.model.operations.linear_cross_entropy`. Shapes: N tokens, D width, V vocabulary.
 """
 
+from collections.abc import Iterator
+
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
+
+from sbp_bayes.kernels import CompileCase
 
 CHUNK_ELEMENTS = 2**29  # logits of one chunk: 1 GiB in bfloat16, 4096 rows at a vocabulary of 128k
 BLOCK = 4096
@@ -62,6 +66,19 @@ def configuration(vocabulary: int) -> dict[str, int]:
     """Block and warps for rows of ``vocabulary`` logits."""
     block = min(BLOCK, triton.next_power_of_2(vocabulary))
     return {"BLOCK": block, "num_warps": max(1, min(8, block // 256))}
+
+
+def compile_cases() -> Iterator[CompileCase]:
+    """Scoring and training, for a world's vocabulary and for a language model's."""
+    for vocabulary in (64, 128_256):
+        for dtype in ("bf16", "fp32"):
+            for gradient in (False, True):
+                arguments = {
+                    **{"logits": f"*{dtype}", "targets": "*i64", "weights": "*fp32", "losses": "*fp32"},
+                    **{"V": "i32:16", "row_stride": "i32:16", "GRADIENT": gradient},
+                    **configuration(vocabulary),
+                }
+                yield CompileCase(row_kernel, arguments)
 
 
 @torch.library.custom_op("sbp_bayes::token_nats", mutates_args=())

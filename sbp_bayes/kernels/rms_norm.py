@@ -5,10 +5,14 @@ as there. The gain's gradient is summed by each program over its own rows, then 
 Shapes: N rows, D width.
 """
 
+from collections.abc import Iterator
+
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
+
+from sbp_bayes.kernels import CompileCase
 
 PROGRAMS = 512  # of the backward pass, each with every 512th tile of rows: about four to a processor
 
@@ -87,6 +91,23 @@ def configuration(width: int) -> dict[str, int]:
     padded = triton.next_power_of_2(width)
     rows = max(1, 1024 // padded)
     return {"ROWS": rows, "WIDTH": padded, "num_warps": min(16, max(1, rows * padded // 256))}
+
+
+def compile_cases() -> Iterator[CompileCase]:
+    """Both passes with and without a residual: the width of a head, of the 6B model, and the largest taken."""
+    for kernel in (forward_kernel, backward_kernel):
+        for width in (128, 4096, 8192):
+            for dtype in ("bf16", "fp32"):
+                for add in (False, True):
+                    names = ("x", "residual", "total", "normed", "by_normed", "by_total", "by_x", "weight")
+                    every = {
+                        **dict.fromkeys(names, f"*{dtype}"),
+                        **({} if add else {"residual": None, "by_total": None}),
+                        **{"inverse_rms": "*fp32", "by_weight": "*fp32", "N": "i32", "D": "i32:16", "eps": "fp32"},
+                        **{"ADD": add, **configuration(width)},
+                    }
+                    launch = (*kernel.arg_names, "num_warps")
+                    yield CompileCase(kernel, {name: every[name] for name in launch})
 
 
 @torch.library.custom_op("sbp_bayes::add_rms_norm", mutates_args=())

@@ -3,10 +3,14 @@
 Definition: `sbp_bayes.model.operations.swiglu`.
 """
 
+from collections.abc import Iterator
+
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
+
+from sbp_bayes.kernels import CompileCase
 
 CONFIGURATION = {"BLOCK": 2048, "num_warps": 8}
 
@@ -29,6 +33,14 @@ def backward_kernel(by_result, gate, up, by_gate, by_up, N, BLOCK: tl.constexpr)
     slope = share * (1.0 + x * (1.0 - share))
     tl.store(by_gate + place, (upstream * y * slope).to(by_gate.dtype.element_ty), mask=place < N)
     tl.store(by_up + place, (upstream * x * share).to(by_up.dtype.element_ty), mask=place < N)
+
+
+def compile_cases() -> Iterator[CompileCase]:
+    """Both passes, for half and single precision."""
+    for kernel in (forward_kernel, backward_kernel):
+        for dtype in ("bf16", "fp32"):
+            pointers = {name: f"*{dtype}" for name in kernel.arg_names if name not in ("N", "BLOCK")}
+            yield CompileCase(kernel, {**pointers, "N": "i32:16", **CONFIGURATION})
 
 
 @torch.library.custom_op("sbp_bayes::swiglu", mutates_args=())

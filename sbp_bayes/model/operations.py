@@ -12,7 +12,7 @@ from sbp_bayes import kernels
 
 def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     """``x / rms(x) * weight`` over the last dimension (Zhang and Sennrich 2019)."""
-    if kernels.serve(x):
+    if kernels.serve("rms_norm", x):
         from sbp_bayes.kernels import rms_norm as kernel
 
         return kernel.rms_norm(x, weight, eps)
@@ -21,7 +21,7 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
 
 def add_rms_norm(x: Tensor, residual: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
     """`rms_norm` of ``x + residual``, and that sum."""
-    if kernels.serve(x):
+    if kernels.serve("rms_norm", x):
         from sbp_bayes.kernels import rms_norm as kernel
 
         return kernel.add_rms_norm(x, residual, weight, eps)
@@ -57,7 +57,7 @@ def attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, ca
 
 def swiglu(gate: Tensor, up: Tensor) -> Tensor:
     """``silu(gate) * up`` (Shazeer 2020)."""
-    if kernels.serve(gate):
+    if kernels.serve("swiglu", gate):
         from sbp_bayes.kernels import swiglu as kernel
 
         return kernel.swiglu(gate, up)
@@ -66,7 +66,7 @@ def swiglu(gate: Tensor, up: Tensor) -> Tensor:
 
 def linear_cross_entropy(hidden: Tensor, head: Tensor, targets: Tensor) -> Tensor:
     """``-log softmax(hidden @ head.T)[targets]`` in nats: hidden (N, D), head (V, D), targets (N,) -> (N,) float32."""
-    if kernels.serve(hidden) and not torch.is_grad_enabled():
+    if kernels.serve("linear_cross_entropy", hidden) and not torch.is_grad_enabled():
         from sbp_bayes.kernels.linear_cross_entropy import token_nats
 
         return token_nats(hidden, head, targets)
@@ -75,7 +75,7 @@ def linear_cross_entropy(hidden: Tensor, head: Tensor, targets: Tensor) -> Tenso
 
 def weighted_cross_entropy(hidden: Tensor, head: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
     """Sum over tokens of weight * `linear_cross_entropy`, in nats; weights (N,) float32, of which none is learnt."""
-    if kernels.serve(hidden):
+    if kernels.serve("linear_cross_entropy", hidden):
         from sbp_bayes.kernels.linear_cross_entropy import weighted_nats
 
         return weighted_nats(hidden, head, targets, weights)

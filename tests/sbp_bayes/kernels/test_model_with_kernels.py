@@ -17,10 +17,10 @@ def batch(seed=0):
     return tokens[:, :-1], tokens[:, 1:], weights
 
 
-def losses(dtype, enabled):
+def losses(dtype, mode):
     """Of each of `STEPS` steps of AdamW on one batch."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kernels, "ENABLED", enabled)
+        patch.setattr(kernels, "MODE", mode)
         model = Transformer(CONFIG).init(torch.Generator().manual_seed(1)).to(dtype)
         optimiser = torch.optim.AdamW(model.parameters(), lr=1e-2)
         found = []
@@ -35,7 +35,7 @@ def losses(dtype, enabled):
 
 @pytest.mark.interpreter
 def test_every_step_of_training_has_the_same_loss():
-    exact, plain, ours = losses(torch.float64, False), losses(torch.float32, False), losses(torch.float32, True)
+    exact, plain, ours = (losses(torch.float64, "off"), losses(torch.float32, "off"), losses(torch.float32, "on"))
     assert exact[-1] < exact[0] / 2
     allowed = 2 * (plain - exact).abs() + 1e-6 * exact[0]
     assert ((ours - exact).abs() <= allowed).all()
