@@ -260,11 +260,11 @@ class Mixture:
                 rows[mine[chosen]] = self._permutation(k, int(epoch))[places[chosen]]
         return source, rows
 
-    def batch(self, step: int, batch_rows: int) -> Batch:
-        """The batch of ``step``, rows in slot order."""
-        source, rows = self.rows_at(step, batch_rows)
-        numbers = np.empty((4, batch_rows, self.context), dtype=np.int64)
-        weights = np.empty((batch_rows, self.context), dtype=np.float32)
+    def batch(self, step: int, batch_rows: int, part: slice = slice(None)) -> Batch:
+        """The batch of ``step``, rows in slot order; ``part``: the rows that one of several processes reads."""
+        source, rows = (column[part] for column in self.rows_at(step, batch_rows))
+        numbers = np.empty((4, len(rows), self.context), dtype=np.int64)
+        weights = np.empty((len(rows), self.context), dtype=np.float32)
         for k, packed in enumerate(self.sources):
             mine = np.flatnonzero(source == k)
             if len(mine):

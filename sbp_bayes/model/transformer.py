@@ -57,7 +57,7 @@ class Reading:
 
 def linear(inputs: int, outputs: int) -> nn.Linear:
     """A linear map without bias whose weight waits for `Transformer.init` or a checkpoint."""
-    return skip_init(nn.Linear, inputs, outputs, bias=False)
+    return skip_init(nn.Linear, inputs, outputs, bias=False, device=torch.get_default_device())
 
 
 class RMSNorm(nn.Module):
@@ -130,27 +130,33 @@ class Transformer(nn.Module):
     def __init__(self, config: ModelConfig):
         super().__init__()
         self.config = config
-        self.embed_tokens = skip_init(nn.Embedding, config.vocabulary_size, config.width)
+        self.embed_tokens = skip_init(
+            nn.Embedding, config.vocabulary_size, config.width, device=torch.get_default_device()
+        )
         self.layers = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.norm = RMSNorm(config.width, config.norm_eps)
         self.lm_head = None if config.tied else linear(config.width, config.vocabulary_size)
 
-    @torch.no_grad()
     def init(self, generator: torch.Generator) -> "Transformer":
+        """Fill every weight by `init_weight`, in the order of `named_parameters`."""
+        for name, weight in self.named_parameters():
+            self.init_weight(name, weight, generator)
+        return self
+
+    @torch.no_grad()
+    def init_weight(self, name: str, weight: Tensor, generator: torch.Generator) -> None:
         """Normal weights of deviation 1/sqrt(inputs); 0.02 for the embedding; gains 1.
 
         The maps that write to the residual stream are divided by sqrt(2 * layers), so that its variance does not grow
         with depth (GPT-2). At the widths of large models 1/sqrt(inputs) is close to the usual 0.02.
         """
-        for name, weight in self.named_parameters():
-            if weight.dim() == 1:
-                weight.fill_(1.0)
-            else:
-                deviation = 0.02 if weight is self.embed_tokens.weight else weight.shape[1] ** -0.5
-                if name.endswith(("o_proj.weight", "down_proj.weight")):
-                    deviation /= (2 * self.config.layers) ** 0.5
-                weight.normal_(0.0, deviation, generator=generator)
-        return self
+        if weight.dim() == 1:
+            weight.fill_(1.0)
+            return
+        deviation = 0.02 if name == "embed_tokens.weight" else weight.shape[1] ** -0.5
+        if name.endswith(("o_proj.weight", "down_proj.weight")):
+            deviation /= (2 * self.config.layers) ** 0.5
+        weight.normal_(0.0, deviation, generator=generator)
 
     @property
     def head(self) -> Tensor:
