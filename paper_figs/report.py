@@ -3,8 +3,10 @@
 import json
 import os
 import tempfile
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
+from typing import Any
 
 from paper_figs import (
     concept_posterior,
@@ -41,21 +43,28 @@ def write_report(run: Path) -> None:
 
     Reads results.json, metrics/, examples.json, experiment.json and provenance.json of the run folder, nothing else.
     """
-    file = run / "report.html"
     results = read_results(run)
-    body = [*_head(run, results), *draw_figures(run), *_tables(run, results), *_examples(run), *_origin(run)]
-    handle, name = tempfile.mkstemp(dir=run, prefix=".report.")
-    with os.fdopen(handle, "w", encoding="utf-8") as temporary:
-        temporary.write(page.page(f"{run.name}: {results.label}", body))
-    os.chmod(name, 0o644)
-    os.replace(name, file)
+    body = [*_head(run, results), *draw_into(run, FIGURES), *_tables(run, results), *_examples(run), *origin(run)]
+    write_page(run, f"{run.name}: {results.label}", body)
     (run / "headline.txt").write_text(t.headline(run) + "\n", encoding="utf-8")
 
 
-def draw_figures(run: Path) -> list[str]:
-    """Draw and save every figure the run has the files for; each as HTML with its sentence."""
+def write_page(run: Path, title: str, body: list[str]) -> None:
+    """Write ``report.html`` of a run atomically."""
+    handle, name = tempfile.mkstemp(dir=run, prefix=".report.")
+    with os.fdopen(handle, "w", encoding="utf-8") as temporary:
+        temporary.write(page.page(title, body))
+    os.chmod(name, 0o644)
+    os.replace(name, run / "report.html")
+
+
+def draw_into(run: Path, figures: Mapping[str, Any]) -> list[str]:
+    """Draw and save every figure the run has the files for; each as HTML with its sentence.
+
+    figures: name -> module with ``draw(run)``, None where the run lacks what it shows, and ``caption(run)``.
+    """
     drawn = []
-    for name, module in FIGURES.items():
+    for name, module in figures.items():
         figure = module.draw(run)
         if figure is not None:
             svg = style.save(figure, run / "figures", name)
@@ -110,7 +119,7 @@ def _examples(run: Path) -> list[str]:
     return body
 
 
-def _origin(run: Path) -> list[str]:
+def origin(run: Path) -> list[str]:
     """Configuration and provenance as they were written; the ledger has its own table."""
     provenance = {key: value for key, value in read_provenance(run).items() if key not in ("ledger", "stages")}
     body = []

@@ -49,6 +49,11 @@ def read_results(run: Path) -> Results:
     return Results(_json(run / "results.json"))
 
 
+def read_cells(run: Path) -> dict[str, dict]:
+    """Of a sweep: cell -> the values that it sets, by key; ``block`` is its part of the sweep."""
+    return _json(run / "cells.json")
+
+
 def read_metrics(run: Path) -> dict[str, dict[int, list[dict]]]:
     """subject -> seed -> lines of ``metrics/<seed>/<subject>.jsonl``; arms without their prefix."""
     found: dict[str, dict[int, list[dict]]] = {}

@@ -4,9 +4,20 @@ from dataclasses import field
 from typing import Any
 
 
-def key(default: Any, help: str, low: float | None = None, high: float | None = None, among: tuple = ()) -> Any:
-    """A dataclass field; `sbp_bayes.experiment` checks values against ``low``, ``high`` and ``among``."""
-    metadata = {"help": help, "low": low, "high": high, "among": among}
+def key(
+    default: Any,
+    help: str,
+    low: float | None = None,
+    high: float | None = None,
+    among: tuple = (),
+    added: bool = False,
+) -> Any:
+    """A dataclass field; `sbp_bayes.experiment` checks values against ``low``, ``high`` and ``among``.
+
+    added: the key came after there were finished stages, and its default is what the code did before. At the default it
+    is left out of a stage's identity, so that those stages stay finished. Set it on every new key of that kind.
+    """
+    metadata = {"help": help, "low": low, "high": high, "among": among, "added": added}
     if isinstance(default, (list, dict)):
         return field(default_factory=lambda: type(default)(default), metadata=metadata)
     return field(default=default, metadata=metadata)

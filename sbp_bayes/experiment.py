@@ -76,8 +76,10 @@ class SynthesizerSettings:
     """Synthesizer-tuning: loss on d2 only, from the base model, best checkpoint on held-out pairs."""
 
     share: float = key(0.5, "its steps, as a share of an arm's steps", 0)
-    steps: int = key(0, "its steps; 0: by the share", 0)
-    group: int = key(2, "documents of a training sequence: 2 a pair; more: each is written given all before it", 2)
+    steps: int = key(0, "its steps; 0: by the share", 0, added=True)
+    group: int = key(
+        2, "documents of a training sequence: 2 a pair; more: each is written given all before it", 2, added=True
+    )
     context: int = key(0, "tokens of a row; 0: the longest pair", 0)
     batch_tokens: int = key(0, "tokens of a batch, padding counted; 0: twice the training's", 0)
     learning_rate: float = key(0.5, "as a multiple of the training's peak", 0)
@@ -116,8 +118,8 @@ class EvaluationSettings:
 
     documents: int = key(2048, "documents or pairs that a measure of the synthesizer averages over", 2)
     examples: int = key(6, "example documents in the report", 1)
-    controls: bool = key(True, "measure synthesizers that are wrong on purpose beside the trained one")
-    predictions: bool = key(False, "put the sixteen predictions to the synthesizer (worlds of tokens)")
+    controls: bool = key(True, "measure synthesizers that are wrong on purpose beside the trained one", added=True)
+    predictions: bool = key(False, "put the sixteen predictions to the synthesizer (worlds of tokens)", added=True)
 
 
 @dataclass(frozen=True)
@@ -158,6 +160,11 @@ def load_experiment(path: Path, overrides: Sequence[str] = ()) -> ExperimentConf
 
     Raises UserError for a missing file, broken TOML, an unknown key, a wrong type or a value out of range.
     """
+    return experiment_from(load_tables(path, overrides))
+
+
+def load_tables(path: Path, overrides: Sequence[str] = ()) -> dict:
+    """The tables of an experiment file with ``overrides`` applied, the name set and nothing else checked."""
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -167,7 +174,7 @@ def load_experiment(path: Path, overrides: Sequence[str] = ()) -> ExperimentConf
     for override in overrides:
         _override(table, override)
     table.setdefault("name", path.stem)
-    return experiment_from(table)
+    return table
 
 
 def experiment_from(table: dict) -> ExperimentConfig:
@@ -300,11 +307,35 @@ def _checked(spec: dataclasses.Field, value: Any, name: str) -> Any:
     return value
 
 
+def identity_of(settings: dict[str, Any], kind: type = ExperimentConfig) -> dict[str, Any]:
+    """Tables of settings without the keys that were added later and stand at their default (`sbp_bayes.config_key`).
+
+    settings: table name -> table, as `as_tables` nests them; other entries are kept as they are.
+    """
+    fields = {f.name: f for f in dataclasses.fields(kind)}
+    kept = {}
+    for name, value in settings.items():
+        f = fields.get(name)
+        if f is not None and dataclasses.is_dataclass(f.type) and isinstance(value, dict):
+            value = identity_of(value, f.type)
+        if f is None or not (f.metadata.get("added") and value == _default(f)):
+            kept[name] = value
+    return kept
+
+
+def _default(f: dataclasses.Field) -> Any:
+    return f.default if f.default is not dataclasses.MISSING else f.default_factory()
+
+
+def default_of(path: str) -> Any:
+    """The default of the key ``path``; None for a key of a source's table, and for one that does not exist."""
+    return next((default for name, default, _ in describe_keys() if name == path), None)
+
+
 def describe_keys(kind: type = ExperimentConfig, prefix: str = "") -> Iterator[tuple[str, Any, str]]:
     """(key, default, meaning) of every key, in file order."""
     for f in dataclasses.fields(kind):
         if dataclasses.is_dataclass(f.type):
             yield from describe_keys(f.type, f"{prefix}{f.name}.")
         elif f.name not in ("source", "options"):
-            default = f.default if f.default is not dataclasses.MISSING else f.default_factory()
-            yield prefix + f.name, default, f.metadata.get("help", "")
+            yield prefix + f.name, _default(f), f.metadata.get("help", "")

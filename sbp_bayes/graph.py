@@ -29,6 +29,7 @@ class Stage:
     name:   for people: ``seed 3: arm sbp``; not part of its identity
     config: JSON-like values; with the inputs they determine the output
     inputs: stages whose folders the function reads, by the name it knows them under
+    identity: what of the config names the stage; None: all of it
     cost:   expected work, in tokens through a model; only for the estimate of time left
     """
 
@@ -37,10 +38,12 @@ class Stage:
     config: dict[str, Any]
     inputs: dict[str, "Stage"] = field(default_factory=dict)
     cost: float = 1.0
+    identity: dict[str, Any] | None = None
 
     @cached_property
     def key(self) -> str:
-        return content_hash([self.kind, self.config, {name: stage.key for name, stage in self.inputs.items()}])
+        named = self.config if self.identity is None else self.identity
+        return content_hash([self.kind, named, {name: stage.key for name, stage in self.inputs.items()}])
 
     def folder(self, root: Path) -> Path:
         return root / f"{self.kind}-{self.key}"

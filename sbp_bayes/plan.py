@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sbp_bayes import plugins
 from sbp_bayes.arms import ARMS, Arm
-from sbp_bayes.experiment import ExperimentConfig
+from sbp_bayes.experiment import ExperimentConfig, identity_of
 from sbp_bayes.graph import Stage
 from sbp_bayes.pairing.config import EMBEDDERS
 
@@ -38,7 +38,11 @@ def plan_seed(config: ExperimentConfig, seed: int) -> SeedPlan:
         pairing = dataclasses.replace(pairing, rule=source.pairing_rule)
 
     def stage(kind: str, name: str, settings: dict, inputs: dict[str, Stage], cost: float = 0.0) -> Stage:
-        return Stage(kind, f"seed {seed}: {name}", {"seed": seed, **settings}, inputs, cost + 0.01)
+        config = {"seed": seed, **settings}
+        named = identity_of(config)
+        if "experiment" in settings:
+            named["experiment"] = identity_of(settings["experiment"])
+        return Stage(kind, f"seed {seed}: {name}", config, inputs, cost + 0.01, named)
 
     corpus_settings = {
         "corpus": plain(config.corpus),

@@ -12,6 +12,8 @@ from typing import Any
 
 from sbp_bayes.errors import UserError
 
+GROUPS_OF_RESULTS = ("sources", "embedders", "synthesizers", "evaluators", "reporters", "sweep_reporters")
+
 
 @cache
 def _group(group: str) -> dict[str, EntryPoint]:
@@ -50,3 +52,9 @@ def version(group: str, name: str) -> str:
         load(group, name)
     dist = _group(group)[name].dist
     return f"{dist.name} {dist.version}" if dist else "unknown"
+
+
+def versions() -> dict[str, str]:
+    """``GROUP NAME`` -> package and version of every plugin that can have a hand in results."""
+    groups = [f"sbp_bayes.{group}" for group in GROUPS_OF_RESULTS]
+    return {f"{group} {name}": version(group, name) for group in groups for name in names(group)}

@@ -28,6 +28,7 @@ class Result:
     unit:     nats/document, nats/token, bits/token, share, documents, ...
     at:       where along a curve (position in the document, training step), None for a scalar
     low, high: bounds of an interval, where one was computed (95 % unless the measure says otherwise)
+    cell:     the cell of a sweep, None outside one
     """
 
     measure: str
@@ -42,6 +43,7 @@ class Result:
     at: float | None = None
     low: float | None = None
     high: float | None = None
+    cell: str | None = None
 
 
 SCHEMA = pa.schema(
@@ -58,6 +60,7 @@ SCHEMA = pa.schema(
         ("at", pa.float64()),
         ("low", pa.float64()),
         ("high", pa.float64()),
+        ("cell", pa.string()),
     ]
 )
 

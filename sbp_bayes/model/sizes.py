@@ -25,6 +25,7 @@ class Size:
 # 3B and 6B are the paper's shapes (the 6B's SwiGLU size is not published: 11,008 gives 6.1B). 1B is Llama 3.2's shape,
 # 125M and 350M are GPT-3's with SwiGLU. Learning rates: 3e-3 at 0.1M by trial, GPT-3's at 125M, 3e-4 from 1B.
 SIZES: dict[str, Size] = {
+    "0.03M": Size(2, 32, 2, 2, 16, 96, True, 1e4, 4e-3, 1_088),
     "0.1M": Size(2, 64, 2, 2, 32, 192, True, 1e4, 3e-3, 1_088),
     "1M": Size(4, 128, 4, 4, 32, 352, True, 1e4, 2e-3, 2_048),
     "10M": Size(6, 320, 5, 5, 64, 864, True, 1e4, 1e-3, 16_384),

@@ -17,7 +17,7 @@ from paper_figs import (
     training_dynamics,
     wording,
 )
-from paper_figs.report import FIGURES, draw_figures
+from paper_figs.report import FIGURES, draw_into
 from paper_figs.run_files import read_published, read_results
 from paper_figs.tables import headline
 
@@ -80,9 +80,9 @@ write_report(Path({str(copy)!r}))
 
 
 def test_drawing_twice_gives_the_same_bytes(copy):
-    draw_figures(copy)
+    draw_into(copy, FIGURES)
     first = {file.name: file.read_bytes() for file in (copy / "figures").iterdir()}
-    draw_figures(copy)
+    draw_into(copy, FIGURES)
     assert {file.name: file.read_bytes() for file in (copy / "figures").iterdir()} == first
 
 
@@ -90,7 +90,7 @@ def test_figures_that_lack_their_files_are_left_out(copy):
     shutil.rmtree(copy / "metrics")
     (copy / "examples.json").unlink()
     change_rows(copy, lambda row: None if row["measure"].startswith(("bayes_gap", "recovered")) else row)
-    assert draw_figures(copy) == []
+    assert draw_into(copy, FIGURES) == []
     assert [module.caption(copy) for module in FIGURES.values()] == [None] * len(FIGURES)
 
 
