@@ -1,0 +1,48 @@
+"""The margins of all predictions, from margins.toml: fixed there, with reasons, before any synthesizer was trained."""
+
+import functools
+import tomllib
+from dataclasses import dataclass
+from importlib.resources import files
+
+from sbp_bayes.errors import UserError
+
+TESTS = ("equal", "at most", "at least")
+
+
+@dataclass(frozen=True)
+class Margin:
+    """How far from exact Bayes still counts as equal, in ``unit``, by which test, and why."""
+
+    margin: float
+    test: str
+    unit: str
+    reason: str
+
+
+@functools.cache
+def margins() -> dict[str, dict[str, Margin]]:
+    """Prediction -> quantity -> margin. Raises UserError for a key that is wrong or missing."""
+    text = files("analysis.predictions").joinpath("margins.toml").read_text(encoding="utf-8")
+    return {
+        prediction: {quantity: _margin(f"margins.toml: {prediction}.{quantity}", row) for quantity, row in rows.items()}
+        for prediction, rows in tomllib.loads(text).items()
+    }
+
+
+def margin(prediction: str, quantity: str) -> Margin:
+    """The margin of one quantity. Raises UserError where margins.toml has none: nothing is judged without one."""
+    found = margins().get(prediction, {}).get(quantity)
+    if found is None:
+        raise UserError(f'margins.toml: expected a table [{prediction}."{quantity}"]')
+    return found
+
+
+def _margin(key: str, row: dict) -> Margin:
+    if set(row) != {"margin", "test", "unit", "reason"}:
+        raise UserError(f"{key}: has {', '.join(sorted(row))}; expected margin, reason, test, unit")
+    if not isinstance(row["margin"], float) or not row["margin"] > 0:
+        raise UserError(f"{key}.margin = {row['margin']!r}: expected a number above 0")
+    if row["test"] not in TESTS:
+        raise UserError(f"{key}.test = {row['test']!r}: expected one of {', '.join(TESTS)}")
+    return Margin(**row)

@@ -1,0 +1,100 @@
+"""SUPPORTED, REFUTED or INCONCLUSIVE: equivalence tests against margins, with Holm's correction over a family.
+
+Each finding has two null hypotheses. "Outside": the quantity lies outside the margin; rejecting it supports the
+prediction (two one-sided tests, Schuirmann 1987). "Inside": it lies within; rejecting it refutes. A large sample
+decides between them, a small one leaves both standing: INCONCLUSIVE.
+
+The family is everything measured on one subject. Holm's procedure (1979) is applied to the "inside" hypotheses of the
+family and, apart from them, to the "outside" ones. Whatever the dependence between findings, the probability that any
+quantity truly within its margin is REFUTED is then at most ALPHA, and so is that of any SUPPORTED that truly lies
+outside. On exact Bayes every quantity lies in the middle of its margin, so that false refutations are rarer still.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from analysis.predictions.finding import Finding
+
+SUPPORTED, REFUTED, INCONCLUSIVE = "SUPPORTED", "REFUTED", "INCONCLUSIVE"
+ALPHA = 0.05
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A finding with Holm-adjusted p-values of "outside" (small: SUPPORTED) and "inside" (small: REFUTED).
+
+    low, high: the interval of estimate that two one-sided tests at ALPHA go with, 1 - 2 ALPHA, unadjusted.
+    """
+
+    finding: Finding
+    p_outside: float
+    p_inside: float
+    low: float
+    high: float
+    outcome: str
+
+
+def decide(family: Sequence[Finding], alpha: float = ALPHA) -> list[Decision]:
+    """The outcome of each finding of a subject, in the order given."""
+    outside, inside = holm([p_outside(f) for f in family]), holm([p_inside(f) for f in family])
+    return [_decision(f, out, within, alpha) for f, out, within in zip(family, outside, inside, strict=True)]
+
+
+def by_prediction(decisions: Sequence[Decision]) -> dict[str, str]:
+    """Prediction -> outcome: REFUTED if any of its findings is, SUPPORTED if all are, else INCONCLUSIVE."""
+    outcomes: dict[str, set[str]] = {}
+    for decision in decisions:
+        outcomes.setdefault(decision.finding.prediction, set()).add(decision.outcome)
+    return {prediction: _together(found) for prediction, found in outcomes.items()}
+
+
+def p_outside(found: Finding) -> float:
+    """p-value of "the quantity lies outside the margin", the larger of two one-sided tests where there are two."""
+    away, margin = found.estimate - found.null, found.margin
+    sides = {"equal": (margin - away, margin + away), "at most": (margin - away,), "at least": (margin + away,)}
+    return max(_tail(room, found.se) for room in sides[found.test])
+
+
+def p_inside(found: Finding) -> float:
+    """p-value of "the quantity lies within the margin", at the border, where it is largest."""
+    away, margin = found.estimate - found.null, found.margin
+    if found.test == "at most":
+        return _tail(away - margin, found.se)
+    if found.test == "at least":
+        return _tail(-away - margin, found.se)
+    return min(1.0, _tail(abs(away) - margin, found.se) + _tail(abs(away) + margin, found.se))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down adjustment: reject where the adjusted value is at most alpha."""
+    adjusted, reached = [1.0] * len(p_values), 0.0
+    for rank, i in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
+        reached = max(reached, min(1.0, (len(p_values) - rank) * p_values[i]))
+        adjusted[i] = reached
+    return adjusted
+
+
+def _decision(found: Finding, outside: float, inside: float, alpha: float) -> Decision:
+    outcome = REFUTED if inside <= alpha else SUPPORTED if outside <= alpha else INCONCLUSIVE
+    width = 1.6448536269514722 * found.se  # the 95 % point of the normal distribution: ALPHA on each side
+    infinite = math.isinf(found.estimate)
+    low, high = (found.estimate, found.estimate) if infinite else (found.estimate - width, found.estimate + width)
+    return Decision(found, outside, inside, low, high, outcome)
+
+
+def _together(outcomes: set[str]) -> str:
+    if REFUTED in outcomes:
+        return REFUTED
+    return SUPPORTED if outcomes == {SUPPORTED} else INCONCLUSIVE
+
+
+def _tail(distance: float, se: float) -> float:
+    """P(Z >= distance / se) of a standard normal Z; 1 where nothing is known."""
+    if math.isinf(distance):
+        return 0.0 if distance > 0 else 1.0
+    if math.isnan(distance) or math.isnan(se):
+        return 1.0
+    if se == 0:
+        return 0.0 if distance > 0 else 1.0
+    return 0.5 * math.erfc(distance / se / math.sqrt(2))

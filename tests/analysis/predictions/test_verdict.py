@@ -1,0 +1,91 @@
+"""Equivalence tests, Holm's correction and outcomes, against closed forms and simulation."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from analysis.predictions.finding import Finding
+from analysis.predictions.verdict import (
+    INCONCLUSIVE,
+    REFUTED,
+    SUPPORTED,
+    by_prediction,
+    decide,
+    holm,
+    p_inside,
+    p_outside,
+)
+
+
+def found(estimate, se, margin=1.0, test="equal", null=0.0, prediction="P1"):
+    return Finding(prediction, "something", "someone", estimate, se, 100, "nats", null, margin, test)
+
+
+@given(st.floats(-5, 5), st.floats(0.1, 3), st.floats(-2, 2))
+@settings(deadline=None, max_examples=50)
+def test_p_values_are_those_of_z_tests_at_the_border(estimate, se, null):
+    below, above = stats.norm(null - 1, se), stats.norm(null + 1, se)
+    equal = found(estimate, se, null=null)
+    assert p_outside(equal) == pytest.approx(max(below.sf(estimate), above.cdf(estimate)))
+    distance = abs(estimate - null)
+    two_sided = above.sf(null + distance) + above.cdf(null - distance)
+    assert p_inside(equal) == pytest.approx(min(1, two_sided))
+    most, least = found(estimate, se, test="at most", null=null), found(estimate, se, test="at least", null=null)
+    assert p_outside(most) == pytest.approx(above.cdf(estimate))
+    assert p_inside(most) == pytest.approx(above.sf(estimate))
+    assert p_outside(least) == pytest.approx(below.sf(estimate))
+    assert p_inside(least) == pytest.approx(below.cdf(estimate))
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12), st.sampled_from([0.01, 0.05, 0.2]))
+@settings(deadline=None, max_examples=50)
+def test_holm_rejects_step_by_step(p_values, alpha):
+    """The definition: go through the sorted p-values, stop at the first above alpha / (number left)."""
+    order = np.argsort(p_values, kind="stable")
+    rejected = set()
+    for rank, i in enumerate(order):
+        if (len(p_values) - rank) * p_values[i] > alpha:
+            break
+        rejected.add(i)
+    assert {i for i, p in enumerate(holm(p_values)) if p <= alpha} == rejected
+
+
+def test_certain_quantities_need_no_error():
+    assert [d.outcome for d in decide([found(0.5, 0.0), found(1.5, 0.0), found(math.inf, math.inf)])] == [
+        SUPPORTED,
+        REFUTED,
+        REFUTED,
+    ]
+    assert decide([found(0.0, math.nan)])[0].outcome == INCONCLUSIVE
+    assert decide([found(math.nan, 0.1)])[0].outcome == INCONCLUSIVE
+
+
+def test_a_small_sample_decides_nothing():
+    assert [decide([found(1.5, se)])[0].outcome for se in (0.1, 1.0)] == [REFUTED, INCONCLUSIVE]
+    assert [decide([found(0.5, se)])[0].outcome for se in (0.1, 1.0)] == [SUPPORTED, INCONCLUSIVE]
+
+
+def test_one_refuted_finding_refutes_its_prediction_and_all_must_support_it():
+    certain, wrong, unsure = found(0, 0.01), found(3, 0.01), found(1, 0.5)
+    for family, outcome in (
+        ([certain, wrong], REFUTED),
+        ([certain, unsure], INCONCLUSIVE),
+        ([certain, certain], SUPPORTED),
+        ([unsure, wrong], REFUTED),
+    ):
+        assert by_prediction(decide(family)) == {"P1": outcome}
+
+
+@pytest.mark.parametrize("border, wrong_outcome", [(1.0, REFUTED), (1.0001, SUPPORTED)])
+def test_false_outcomes_of_a_family_stay_below_five_percent_at_the_border(border, wrong_outcome):
+    """Twelve quantities a family, all exactly at the border of their margins, where errors are most frequent."""
+    random = np.random.default_rng(1)
+    estimates = border + 0.2 * random.standard_normal((2000, 12))
+    families = [[found(float(e), 0.2) for e in row] for row in estimates]
+    share = np.mean([any(d.outcome == wrong_outcome for d in decide(family)) for family in families])
+    assert share <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 2000)
+    assert share > 0.02  # the procedure is not so cautious that it never errs
