@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from sbp_bayes.errors import UserError
-from sbp_bayes.experiment import as_tables, describe_keys, experiment_from, load_experiment
+from sbp_bayes.experiment import as_tables, describe_keys, experiment_from, identity_of, load_experiment, load_tables
+from sbp_bayes.sweep import cells_of
 
 MINIMAL = '[corpus.world]\nname = "bow"\n'
 
@@ -82,4 +83,22 @@ def test_every_key_says_what_it_means():
 
 @pytest.mark.parametrize("file", sorted(Path(__file__).parents[2].glob("experiments/*.toml")), ids=lambda f: f.stem)
 def test_shipped_experiments_load(file):
-    assert load_experiment(file).name == file.stem
+    tables = load_tables(file)
+    assert tables["name"] == file.stem
+    configs = [cell.config for cell in cells_of(tables, file.stem)] if "sweep" in tables else [load_experiment(file)]
+    assert configs
+
+
+def test_a_key_added_later_names_a_stage_only_when_it_is_set():
+    plain = as_tables(experiment_from({"name": "a", "corpus": {"world": {"name": "bow"}}}))
+    assert "wrong" in plain["pairing"]
+    assert "wrong" not in identity_of(plain)["pairing"]
+    noisy = as_tables(experiment_from({"name": "a", "corpus": {"world": {"name": "bow"}}, "pairing": {"wrong": 0.1}}))
+    assert identity_of(noisy)["pairing"]["wrong"] == 0.1
+    assert identity_of(plain)["pairing"]["alpha"] == 0.3
+
+
+def test_an_unknown_embedder_is_named_with_those_that_exist():
+    tables = {"name": "a", "corpus": {"world": {"name": "bow"}}, "pairing": {"rule": "similarity", "embedder": "glove"}}
+    with pytest.raises(UserError, match=r'embedder = "glove": expected one of tfidf, base-model, concept-posterior'):
+        experiment_from(tables)
