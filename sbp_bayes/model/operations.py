@@ -8,6 +8,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sbp_bayes import kernels
+from sbp_bayes.model import cpu_linear
+
+
+def linear(x: Tensor, weight: Tensor) -> Tensor:
+    """``x @ weight.T``: x (..., K), weight (N, K) -> (..., N)."""
+    if cpu_linear.wins(x, weight):
+        return cpu_linear.linear(x, weight)
+    return F.linear(x, weight)
 
 
 def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
@@ -70,7 +78,7 @@ def linear_cross_entropy(hidden: Tensor, head: Tensor, targets: Tensor) -> Tenso
         from sbp_bayes.kernels.linear_cross_entropy import token_nats
 
         return token_nats(hidden, head, targets)
-    return F.cross_entropy(F.linear(hidden, head).float(), targets, reduction="none")
+    return F.cross_entropy(linear(hidden, head).float(), targets, reduction="none")
 
 
 def weighted_cross_entropy(hidden: Tensor, head: Tensor, targets: Tensor, weights: Tensor) -> Tensor:

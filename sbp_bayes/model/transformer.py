@@ -55,9 +55,14 @@ class Reading:
     slots: int = 0
 
 
-def linear(inputs: int, outputs: int) -> nn.Linear:
+class Linear(nn.Linear):
+    def forward(self, x: Tensor) -> Tensor:
+        return operations.linear(x, self.weight)
+
+
+def linear(inputs: int, outputs: int) -> Linear:
     """A linear map without bias whose weight waits for `Transformer.init` or a checkpoint."""
-    return skip_init(nn.Linear, inputs, outputs, bias=False, device=torch.get_default_device())
+    return skip_init(Linear, inputs, outputs, bias=False, device=torch.get_default_device())
 
 
 class RMSNorm(nn.Module):
@@ -209,7 +214,7 @@ class Transformer(nn.Module):
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Next-token logits (..., V) of hidden states (..., D)."""
-        return nn.functional.linear(hidden, self.head)
+        return operations.linear(hidden, self.head)
 
     def forward(self, tokens: Tensor, positions: Tensor | None = None, document_ids: Tensor | None = None) -> Tensor:
         """Next-token logits (B, T, V)."""
