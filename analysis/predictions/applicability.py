@@ -1,6 +1,7 @@
 """Where a prediction can be measured, in words where it can't."""
 
 from analysis.predictions.subject import Subject
+from synthetic_worlds import exact
 from synthetic_worlds.world import ConceptWorld
 
 
@@ -19,3 +20,11 @@ def concepts(subject: Subject) -> str | None:
 def plain_pairs_and_concepts(subject: Subject) -> str | None:
     """Both."""
     return plain_pairs(subject) or concepts(subject)
+
+
+def informative(subject: Subject) -> str | None:
+    """Whether one document says anything of another, as in no null world."""
+    d1, d2 = subject.d1[:64], subject.related[:64]
+    law, alone = (exact.next_token_log_probs(subject.world, d2, *given) for given in ((d1,), ()))
+    says = float((law.exp() - alone.exp()).abs().max())
+    return None if says > 1e-9 else "in a null world no document says anything of another"

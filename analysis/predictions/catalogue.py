@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from analysis.predictions import closeness
+from analysis.predictions import closeness, near_duplicates, pairing_law, wrong_pairs
 from analysis.predictions.finding import Finding
 from analysis.predictions.subject import Subject
 
@@ -30,6 +30,29 @@ PREDICTIONS: dict[str, Prediction] = {
         "a gap of 0, and no part of the way to the plug-in",
         closeness.measure,
         closeness.applies,
+    ),
+    "P7": Prediction(
+        "Wrong pairs",
+        "Wrong pairs among those learnt from make a mixture of whole documents whose weight follows the evidence along "
+        "d2, not a fixed mixture of tokens.",
+        "the share of wrong pairs there was, evidence to the power of 1, and exact Bayes' change of mind",
+        wrong_pairs.measure,
+        wrong_pairs.applies,
+    ),
+    "P8": Prediction(
+        "Near-duplicates",
+        "Copies among the pairs learnt from are written as often as they occurred, and a copy once begun is gone on with "
+        "as soon as the odds say so.",
+        "the share of copies there was; exact Bayes' weight and take-over",
+        near_duplicates.measure,
+        near_duplicates.applies,
+    ),
+    "P9": Prediction(
+        "Pairing is the model",
+        "The synthesizer has learnt the law of the pairs it was given, whatever made them, not relatedness as such.",
+        "no gap to the law of its own pairs; that law's distance from exact Bayes and dependence on d1",
+        pairing_law.measure,
+        pairing_law.applies,
     ),
 }
 

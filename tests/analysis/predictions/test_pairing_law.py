@@ -1,0 +1,94 @@
+import itertools
+
+import pytest
+import torch
+
+from analysis.pair_law_synthesizer import PairLawSynthesizer
+from analysis.predictions import pairing_law
+from analysis.predictions.pairing_law import tilted_synthesizer
+from analysis.predictions.subject import Subject, known_subject
+from analysis.predictions.verdict import REFUTED, SUPPORTED, decide
+from analysis.synthesizers import ExactSynthesizer, PriorSynthesizer, document_log_probs
+from sbp_bayes.errors import UserError
+from sbp_bayes.seeds import generator
+from synthetic_worlds.catalogue import make_world
+from synthetic_worlds.pair_law import pair_log_prob
+from synthetic_worlds.pair_sampling import PairSampling, sample_pairs
+
+STYLED = PairSampling(shared_style=1.0)
+RANDOM = PairSampling(wrong=1.0)
+
+
+@pytest.fixture(scope="module")
+def world():
+    return make_world("style", preset="medium", strength=1.0, concepts=4, styles=3, vocabulary=12, length=8, seed=1)
+
+
+def outcomes(subject) -> dict[str, str]:
+    return {d.finding.quantity: d.outcome for d in decide(pairing_law.measure(subject))}
+
+
+def empirical(world, options: PairSampling, n: int) -> pairing_law.TiltedSynthesizer:
+    """The tilted law from ``n`` sampled pairs, as a corpus would have them."""
+    drawn = sample_pairs(world, n, generator("corpus", n), options)
+    places = torch.arange(n)
+    return tilted_synthesizer(torch.cat([drawn.d1, drawn.d2]), torch.stack([places, places + n], 1), world)
+
+
+@pytest.mark.parametrize("options", [PairSampling(wrong=0.3), PairSampling(near_duplicate=0.3), STYLED])
+def test_the_law_of_pairs_is_sampled_as_it_is_stated(options):
+    world = make_world("style", concepts=2, styles=2, vocabulary=2, length=3, strength=1.0, seed=3)
+    documents = torch.tensor(list(itertools.product(range(2), repeat=3)))
+    d1 = torch.tensor([[0, 1, 1]]).expand(4000, -1)
+    law = PairLawSynthesizer(world, options)
+    expected = pair_log_prob(world, documents, d1[:8], options).exp()
+    assert torch.allclose(document_log_probs(law, documents, d1[:8]).exp(), expected, atol=1e-12)
+    codes = (law.sample(generator("pair law"), d1) * torch.tensor([4, 2, 1])).sum(1)
+    share = torch.bincount(codes, minlength=8) / 4000
+    assert ((share - expected).abs() <= 4.5 * (expected * (1 - expected) / 4000).sqrt()).all()
+
+
+@pytest.mark.parametrize("options", [PairSampling(), PairSampling(wrong=0.4), STYLED, RANDOM])
+def test_the_law_of_a_rule_is_found_from_its_pairs(world, options):
+    tilted = empirical(world, options, 6000)
+    fresh = sample_pairs(world, 500, generator("fresh"), options)
+    found = document_log_probs(tilted, fresh.d2, fresh.d1)
+    truth = pair_log_prob(world, fresh.d2, fresh.d1, options)
+    assert float((truth - found).mean()) < 0.03
+    alone = document_log_probs(PriorSynthesizer(world), fresh.d2, fresh.d1)
+    if options != RANDOM:
+        assert float((found - alone).mean()) > 0.7 * float((truth - alone).mean()) > 0.03
+
+
+def test_reweighted_concepts_are_found_too(world):
+    prior = torch.tensor([0.7, 0.1, 0.1, 0.1], dtype=torch.float64)
+    tilted = empirical(world, PairSampling(prior=prior), 4000)
+    first = tilted.log_matrix.logsumexp(1).view(4, 3).logsumexp(1).exp()
+    assert torch.allclose(first, prior, atol=0.05)
+
+
+@pytest.mark.parametrize("options", [STYLED, RANDOM, PairSampling(wrong=0.3)])
+def test_the_law_of_its_own_pairs_is_supported_and_exact_bayes_refuted(world, options):
+    own = known_subject(PairLawSynthesizer(world, options), world, 64, 0, options)
+    for found in pairing_law.measure(own):
+        assert found.estimate == pytest.approx(found.null, abs=1e-9)
+    assert set(outcomes(own).values()) == {SUPPORTED}
+    right = known_subject(ExactSynthesizer(world), world, 256, 0, options)
+    assert outcomes(right)["dependence on d1"] == REFUTED
+
+
+def test_a_rule_given_with_its_law(world):
+    tilted = empirical(world, STYLED, 2000)
+    plain = known_subject(tilted, world, 64, 0)
+    assert "P1" in pairing_law.applies(plain)
+    subject = Subject(tilted, world, plain.d1, 0, plain.alone, tilted=tilted)
+    assert pairing_law.applies(subject) is None
+    assert set(outcomes(subject).values()) == {SUPPORTED}
+
+
+def test_too_few_pairs_are_named(world):
+    documents = world.sample(20, generator("few")).tokens
+    with pytest.raises(UserError, match="expected"):
+        tilted_synthesizer(documents, torch.zeros(3, 2, dtype=torch.int64), world)
+    with pytest.raises(UserError, match="many documents"):
+        tilted_synthesizer(documents, torch.ones(30, 2, dtype=torch.int64), world)
