@@ -6,7 +6,6 @@ through the operator that torch.compile calls for linear layers.
 """
 
 import math
-from functools import cache
 from pathlib import Path
 
 import torch
@@ -16,12 +15,24 @@ from torch.autograd.function import once_differentiable
 LEAST = 2**20  # multiply-adds from which the operator's 10 microseconds of overhead pay
 
 
+def _processor_gains() -> bool:
+    """An AMD processor with AVX-512, as Linux tells it, and a PyTorch with oneDNN."""
+    if not torch.backends.mkldnn.is_available() or torch.backends.cpu.get_cpu_capability() != "AVX512":
+        return False
+    processors = Path("/proc/cpuinfo")
+    named = processors.is_file() and "AuthenticAMD" in processors.read_text(encoding="utf-8", errors="replace")
+    return named and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+
+
+GAINS = _processor_gains()
+
+
 def wins(x: Tensor, weight: Tensor) -> bool:
     """Whether `linear` is the faster way to ``x @ weight.T`` here; decided by processor and shapes, never by a timing,
     so that two runs on a machine agree to the last bit.
     """
     return (
-        _processor_gains()
+        GAINS
         and type(x) is Tensor
         and type(weight) in (Tensor, nn.Parameter)
         and x.device.type == weight.device.type == "cpu"
@@ -58,14 +69,3 @@ class _Linear(torch.autograd.Function):
 
 def _product(x: Tensor, weight: Tensor) -> Tensor:
     return torch.ops.mkldnn._linear_pointwise(x, weight, None, "none", [], "")
-
-
-@torch.compiler.assume_constant_result
-@cache
-def _processor_gains() -> bool:
-    """An AMD processor with AVX-512, as Linux tells it, and a PyTorch with oneDNN."""
-    if not torch.backends.mkldnn.is_available() or torch.backends.cpu.get_cpu_capability() != "AVX512":
-        return False
-    processors = Path("/proc/cpuinfo")
-    named = processors.is_file() and "AuthenticAMD" in processors.read_text(encoding="utf-8", errors="replace")
-    return named and hasattr(torch.ops.mkldnn, "_linear_pointwise")

@@ -43,21 +43,21 @@ def test_a_gradient_of_one_input_and_of_strided_ones():
 
 
 def test_it_serves_only_large_products_of_plain_float32(monkeypatch):
-    monkeypatch.setattr(cpu_linear, "_processor_gains", lambda: True)
+    monkeypatch.setattr(cpu_linear, "GAINS", True)
     x, weight = torch.ones(128, 128), torch.ones(64, 128)
     assert cpu_linear.wins(x, weight) and not cpu_linear.wins(x[:127], weight)
     assert not cpu_linear.wins(x.double(), weight.double()) and not cpu_linear.wins(x.to("meta"), weight.to("meta"))
     with torch.autocast("cpu", torch.bfloat16):
         assert not cpu_linear.wins(x, weight)
     assert operations.linear(x, torch.nn.Parameter(weight)).grad_fn.name() == "_LinearBackward"
-    monkeypatch.setattr(cpu_linear, "_processor_gains", lambda: False)
+    monkeypatch.setattr(cpu_linear, "GAINS", False)
     assert not cpu_linear.wins(x, weight)
 
 
 # Dynamo makes an instance of a Function while it traces one, and is warned of it by torch 2.13 itself.
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
 def test_it_compiles_without_a_break(monkeypatch):
-    monkeypatch.setattr(cpu_linear, "_processor_gains", lambda: True)
+    monkeypatch.setattr(cpu_linear, "GAINS", True)
     x, weight = torch.randn(128, 128), torch.randn(64, 128, requires_grad=True)
     compiled = torch.compile(lambda x, weight: operations.linear(x, weight).sum(), fullgraph=True, backend="aot_eager")
     compiled(x, weight).backward()
