@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sbp_bayes import kernels
 from sbp_bayes.errors import UserError
 from sbp_bayes.ledger import forward_flops
 from sbp_bayes.model.cache import KeyValueCache
@@ -200,8 +201,7 @@ class _Batch:
         if config.temperature == 0:
             drawn = logits.argmax(dim=-1)
         else:
-            weights = truncate((logits / config.temperature).softmax(dim=-1), config.top_p)
-            drawn = inverse_cdf(weights, self.uniforms[self.rows, step])
+            drawn = draw(logits, config.temperature, config.top_p, self.uniforms[self.rows, step])
         return drawn, log_probs.gather(-1, drawn[:, None])[:, 0]
 
     def _drop_finished(self, drawn: Tensor, cache: KeyValueCache) -> tuple[Tensor, KeyValueCache]:
@@ -218,6 +218,15 @@ class _Batch:
             drawn[:, None], positions[:, None], cache=cache, slots=int(positions.max()) + 1, ragged=self.ragged
         )
         return hidden[:, 0]
+
+
+def draw(logits: Tensor, temperature: float, top_p: float, uniforms: Tensor) -> Tensor:
+    """One token per row of logits (R, V), of its nucleus at this temperature, by uniforms (R,) in [0, 1)."""
+    if kernels.serve("top_p", logits):
+        from sbp_bayes.kernels import top_p as kernel
+
+        return kernel.draw(logits.float(), uniforms, temperature, top_p)
+    return inverse_cdf(truncate((logits / temperature).softmax(dim=-1), top_p), uniforms)
 
 
 def truncate(probs: Tensor, top_p: float) -> Tensor:
