@@ -3,7 +3,20 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from analysis.predictions import closeness, near_duplicates, pairing_law, wrong_pairs
+from analysis.predictions import (
+    ambiguity,
+    calibration,
+    closeness,
+    concept_keeping,
+    exchangeability,
+    information_bound,
+    martingale,
+    near_duplicates,
+    pairing_law,
+    style_leak,
+    temperature,
+    wrong_pairs,
+)
 from analysis.predictions.finding import Finding
 from analysis.predictions.subject import Subject
 
@@ -31,6 +44,43 @@ PREDICTIONS: dict[str, Prediction] = {
         closeness.measure,
         closeness.applies,
     ),
+    "P2": Prediction(
+        "Right posterior",
+        "Where a document is ambiguous the synthesizer weighs its concepts by their exact odds and is no further from "
+        "exact Bayes than elsewhere.",
+        "a gap that does not rise with H(c|d1), log-odds of slope 1, no preference for a half of d1",
+        ambiguity.measure,
+        ambiguity.applies,
+    ),
+    "P3": Prediction(
+        "Exchangeability",
+        "A pair is as probable in either order. (So it is to a synthesizer that ignores d1: read it with P1.)",
+        "no difference between the orders",
+        exchangeability.measure,
+        exchangeability.applies,
+    ),
+    "P4": Prediction(
+        "Martingale",
+        "Reading what the synthesizer writes changes the belief about the concept by nothing on average.",
+        "no mean change along the posterior or at its peak, and the entropy that exact Bayes leaves",
+        martingale.measure,
+        martingale.applies,
+    ),
+    "P5": Prediction(
+        "Concept kept",
+        "A synthetic document keeps its seed's concept as often as a draw from the exact predictive, neither more nor "
+        "less.",
+        "the rate of exact draws, and a uniform rank",
+        concept_keeping.measure,
+        concept_keeping.applies,
+    ),
+    "P6": Prediction(
+        "No style leak",
+        "The private style of a document does not pass into what is written from it, unless pairs shared theirs.",
+        "a leak as large as the share of pairs with a common style",
+        style_leak.measure,
+        style_leak.applies,
+    ),
     "P7": Prediction(
         "Wrong pairs",
         "Wrong pairs among those learnt from make a mixture of whole documents whose weight follows the evidence along "
@@ -41,8 +91,8 @@ PREDICTIONS: dict[str, Prediction] = {
     ),
     "P8": Prediction(
         "Near-duplicates",
-        "Copies among the pairs learnt from are written as often as they occurred, and a copy once begun is gone on with "
-        "as soon as the odds say so.",
+        "Copies among the pairs learnt from are written as often as they occurred, and a copy once begun is gone on "
+        "with as soon as the odds say so.",
         "the share of copies there was; exact Bayes' weight and take-over",
         near_duplicates.measure,
         near_duplicates.applies,
@@ -53,6 +103,27 @@ PREDICTIONS: dict[str, Prediction] = {
         "no gap to the law of its own pairs; that law's distance from exact Bayes and dependence on d1",
         pairing_law.measure,
         pairing_law.applies,
+    ),
+    "P13": Prediction(
+        "Information bound",
+        "The synthesizer claims no more knowledge of a related document than one document gives of another.",
+        "at most I(d1;d2)",
+        information_bound.measure,
+        information_bound.applies,
+    ),
+    "P15": Prediction(
+        "Temperature",
+        "Sampled at temperature 1, documents have the prior's concepts and the surprise that the law expects.",
+        "no divergence from the prior, the surprise of exact Bayes, a sampler true to its law",
+        temperature.measure,
+        temperature.applies,
+    ),
+    "P16": Prediction(
+        "Calibration",
+        "The belief implied by what the synthesizer writes is calibrated: its ranks are uniform and its sets cover.",
+        "uniform ranks, nominal coverage",
+        calibration.measure,
+        calibration.applies,
     ),
 }
 
