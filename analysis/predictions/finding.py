@@ -17,6 +17,7 @@ class Finding:
     null: what exact Bayes has, exactly (0, 1, ...) or as measured beside it on the same documents.
     margin: half-width of the region that counts as equal; test: "equal", "at most" (estimate <= null + margin is as
     predicted) or "at least" (estimate >= null - margin is).
+    df: degrees of freedom that se was estimated with, finite where a few seeds vary more than their documents.
     """
 
     prediction: str
@@ -29,6 +30,7 @@ class Finding:
     null: float
     margin: float
     test: str
+    df: float = math.inf
 
     @property
     def effect(self) -> float:

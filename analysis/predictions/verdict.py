@@ -14,6 +14,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from scipy.special import stdtr, stdtrit
+
 from analysis.predictions.finding import Finding
 
 SUPPORTED, REFUTED, INCONCLUSIVE = "SUPPORTED", "REFUTED", "INCONCLUSIVE"
@@ -53,17 +55,17 @@ def p_outside(found: Finding) -> float:
     """p-value of "the quantity lies outside the margin", the larger of two one-sided tests where there are two."""
     away, margin = found.estimate - found.null, found.margin
     sides = {"equal": (margin - away, margin + away), "at most": (margin - away,), "at least": (margin + away,)}
-    return max(_tail(room, found.se) for room in sides[found.test])
+    return max(_tail(room, found.se, found.df) for room in sides[found.test])
 
 
 def p_inside(found: Finding) -> float:
     """p-value of "the quantity lies within the margin", at the border, where it is largest."""
     away, margin = found.estimate - found.null, found.margin
     if found.test == "at most":
-        return _tail(away - margin, found.se)
+        return _tail(away - margin, found.se, found.df)
     if found.test == "at least":
-        return _tail(-away - margin, found.se)
-    return min(1.0, _tail(abs(away) - margin, found.se) + _tail(abs(away) + margin, found.se))
+        return _tail(-away - margin, found.se, found.df)
+    return min(1.0, sum(_tail(room, found.se, found.df) for room in (abs(away) - margin, abs(away) + margin)))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -77,7 +79,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 def _decision(found: Finding, outside: float, inside: float, alpha: float) -> Decision:
     outcome = REFUTED if inside <= alpha else SUPPORTED if outside <= alpha else INCONCLUSIVE
-    width = 1.6448536269514722 * found.se  # the 95 % point of the normal distribution: ALPHA on each side
+    width = float(stdtrit(found.df, 1 - ALPHA)) * found.se
     infinite = math.isinf(found.estimate)
     low, high = (found.estimate, found.estimate) if infinite else (found.estimate - width, found.estimate + width)
     return Decision(found, outside, inside, low, high, outcome)
@@ -89,12 +91,13 @@ def _together(outcomes: set[str]) -> str:
     return SUPPORTED if outcomes == {SUPPORTED} else INCONCLUSIVE
 
 
-def _tail(distance: float, se: float) -> float:
-    """P(Z >= distance / se) of a standard normal Z; 1 where nothing is known."""
+def _tail(distance: float, se: float, df: float) -> float:
+    """P(T >= distance / se) of Student's T with ``df`` degrees of freedom, infinitely many included; 1 where nothing is
+    known."""
     if math.isinf(distance):
         return 0.0 if distance > 0 else 1.0
     if math.isnan(distance) or math.isnan(se):
         return 1.0
     if se == 0:
         return 0.0 if distance > 0 else 1.0
-    return 0.5 * math.erfc(distance / se / math.sqrt(2))
+    return float(stdtr(df, -distance / se))

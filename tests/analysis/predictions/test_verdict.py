@@ -1,5 +1,6 @@
 """Equivalence tests, Holm's correction and outcomes, against closed forms and simulation."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -89,3 +90,10 @@ def test_false_outcomes_of_a_family_stay_below_five_percent_at_the_border(border
     share = np.mean([any(d.outcome == wrong_outcome for d in decide(family)) for family in families])
     assert share <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 2000)
     assert share > 0.02  # the procedure is not so cautious that it never errs
+
+
+def test_few_degrees_of_freedom_widen_tails_and_intervals():
+    sure, few = (dataclasses.replace(found(0.0, 0.5), df=df) for df in (math.inf, 2.0))
+    assert p_outside(few) == pytest.approx(stats.t(2).sf(2)) and p_outside(sure) == pytest.approx(stats.norm.sf(2))
+    widths = [decision.high - decision.low for decision in (decide([sure])[0], decide([few])[0])]
+    assert widths == pytest.approx([stats.norm.ppf(0.95), stats.t(2).ppf(0.95)])
