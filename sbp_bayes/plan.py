@@ -7,7 +7,10 @@ from sbp_bayes import plugins
 from sbp_bayes.arms import ARMS, Arm
 from sbp_bayes.experiment import ExperimentConfig, identity_of
 from sbp_bayes.graph import Stage
+from sbp_bayes.model.sizes import size_named
 from sbp_bayes.pairing.config import EMBEDDERS
+
+STEP_DOCUMENTS = 64  # of an arm's step, at the lengths and batches of toy worlds
 
 
 @dataclass(frozen=True)
@@ -37,12 +40,15 @@ def plan_seed(config: ExperimentConfig, seed: int) -> SeedPlan:
     if pairing.rule == "auto":
         pairing = dataclasses.replace(pairing, rule=source.pairing_rule)
 
+    arm_cost = _arm_cost(config)
+
     def stage(kind: str, name: str, settings: dict, inputs: dict[str, Stage], cost: float = 0.0) -> Stage:
+        """``cost`` is a multiple of an arm's."""
         config = {"seed": seed, **settings}
         named = identity_of(config)
         if "experiment" in settings:
             named["experiment"] = identity_of(settings["experiment"])
-        return Stage(kind, f"seed {seed}: {name}", config, inputs, cost + 0.01, named)
+        return Stage(kind, f"seed {seed}: {name}", config, inputs, arm_cost * (cost + 0.01), named)
 
     corpus_settings = {
         "corpus": plain(config.corpus),
@@ -57,7 +63,9 @@ def plan_seed(config: ExperimentConfig, seed: int) -> SeedPlan:
     # Without arms the synthesizer itself is the subject.
     pairings = list(dict.fromkeys(arm.pairing for arm in arms.values() if arm.pairing)) if arms else ["related"]
     if pairings:
-        models["base"] = stage("base", "base model", {**model, "base": plain(config.base)}, {"corpus": corpus}, 0.25)
+        models["base"] = stage(
+            "base", "base model", {**model, "base": plain(config.base)}, {"corpus": corpus}, config.base.share
+        )
         related = {"pairing": plain(pairing)}
         if pairing.plugin_embedder:
             related["version"] = plugins.version(EMBEDDERS, pairing.plugin_embedder)
@@ -110,4 +118,19 @@ def _tuning(config, subject: str, pairing: str, corpus: Stage, models, pairs, mo
     """The stage that tunes a synthesizer on the pairs of one pairing."""
     settings = {**model, "synthesizer": dataclasses.asdict(config.synthesizer)}
     inputs = {"corpus": corpus, "base": models["base"], "pairs": pairs[pairing]}
-    return stage("synthesizer", subject, settings, inputs, 2 * config.synthesizer.share)
+    tuned = config.synthesizer
+    # A step of tuning has twice the tokens of an arm's step, unless the file says otherwise.
+    read = config.corpus.real * config.training.epochs
+    cost = 2 * tuned.steps * STEP_DOCUMENTS / read if tuned.steps else 2 * tuned.share
+    return stage("synthesizer", subject, settings, inputs, cost)
+
+
+def _arm_cost(config: ExperimentConfig) -> float:
+    """Expected time of an arm, in no particular unit; what a stage costs is only for the estimate of time left."""
+    return config.corpus.real * config.training.epochs * _cost_of_a_document(config)
+
+
+def _cost_of_a_document(config: ExperimentConfig) -> float:
+    """Time goes as the matrices' size, but for what a step costs however small the model is (fitted at 0.03M to 1M)."""
+    size = size_named(config.model.size)
+    return 12e-6 * size.layers * size.width**2 + 0.03
