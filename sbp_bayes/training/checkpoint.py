@@ -1,33 +1,31 @@
-"""Weights as safetensors that carry the model's shape, and training states that survive a kill at any moment."""
+"""Weights as safetensors that carry the model's shape and the fingerprint of its tokenizer."""
 
 import dataclasses
-import hashlib
-import io
 import json
-import re
 from pathlib import Path
-from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
+from torch import Tensor
 
 from sbp_bayes.errors import UserError
-from sbp_bayes.files import atomic_write
 from sbp_bayes.model.transformer import ModelConfig, Transformer
 from sbp_bayes.model.weights import write_weights
 
 FINAL = "final.safetensors"  # the weights at the end of training
 BEST = "best.safetensors"  # those with the lowest held-out loss
-KEEP = 2  # training states kept: the newest, and the one before it should the newest be damaged
 METADATA = "sbp_bayes"
-DIGEST = hashlib.sha256().digest_size
 
 
 def save_model(model: Transformer, path: Path, tokenizer_fingerprint: str = "") -> None:
     """Write the weights atomically; shape and tokenizer fingerprint travel in the file's metadata."""
     weights = {name: weight.detach().cpu().contiguous() for name, weight in model.named_parameters()}
+    save_weights(weights, model.config, path, tokenizer_fingerprint)
+
+
+def save_weights(weights: dict[str, Tensor], config: ModelConfig, path: Path, tokenizer_fingerprint: str) -> None:
+    """`save_model` of weights that have been gathered from several processes."""
     # One key: safetensors writes several in an order that changes from run to run.
-    description = {"config": dataclasses.asdict(model.config), "tokenizer": tokenizer_fingerprint}
+    description = {"config": dataclasses.asdict(config), "tokenizer": tokenizer_fingerprint}
     write_weights(path, weights, {METADATA: json.dumps(description)})
 
 
@@ -55,46 +53,3 @@ def load_model(path: Path, tokenizer_fingerprint: str | None = None, config: Mod
     if tokenizer_fingerprint is not None and tokenizer != tokenizer_fingerprint:
         raise UserError(f"{path}: trained with tokenizer {tokenizer or 'none'}, expected {tokenizer_fingerprint}")
     return model
-
-
-def save_state(folder: Path, step: int, state: dict[str, Any]) -> None:
-    """Write the training state of ``step`` atomically, its checksum at the end, and drop all but the newest two."""
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    content = buffer.getbuffer()
-    path = folder / f"step-{step:09d}.pt"
-
-    def write(temporary: Path) -> None:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.write(hashlib.sha256(content).digest())
-
-    atomic_write(path, write)
-    for old in _states(folder)[KEEP:]:
-        old.unlink()
-
-
-def load_state(folder: Path, identity: str) -> dict[str, Any] | None:
-    """The newest whole training state in ``folder``, None where there has been none.
-
-    Raises UserError where every state is damaged, or where a state belongs to another run than ``identity``.
-    """
-    paths = _states(folder)
-    for path in paths:
-        content = path.read_bytes()
-        if hashlib.sha256(content[:-DIGEST]).digest() != content[-DIGEST:]:
-            continue
-        state = torch.load(io.BytesIO(content[:-DIGEST]), weights_only=True)
-        if state["identity"] != identity:
-            raise UserError(f"{path}: belongs to a run with another configuration or data; delete {folder.parent}")
-        return state
-    if paths:
-        raise UserError(f"{folder}: every checkpoint is damaged; delete the folder to train from the start")
-    return None
-
-
-def _states(folder: Path) -> list[Path]:
-    """Training states, newest first."""
-    if not folder.is_dir():
-        return []
-    return sorted((p for p in folder.iterdir() if re.fullmatch(r"step-\d{9}\.pt", p.name)), reverse=True)

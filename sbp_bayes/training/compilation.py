@@ -17,14 +17,20 @@ SHAPES = 64  # shapes (batch, context, model) that one process may compile
 
 
 def loss_function(config: TrainingConfig, device: torch.device) -> Callable[..., torch.Tensor]:
-    """`weighted_loss`, compiled if the run asks for it or, with "auto", if it is long enough to pay.
+    """`weighted_loss`, compiled as a whole where `wants_compiling`; a sharded model compiles each block instead
+    (`sbp_bayes.training.sharding`).
+    """
+    return _compiled_loss() if wants_compiling(config, device) else weighted_loss
+
+
+def wants_compiling(config: TrainingConfig, device: torch.device) -> bool:
+    """Whether the run asks for compiling or, with "auto", is long enough to pay for it.
 
     The choice depends on the configuration alone, never on how far a resumed run has come, so that a resumed run
     computes bit for bit what an undisturbed one does.
     """
     pays = config.total_steps >= PAYS_FROM_STEPS.get(device.type, math.inf) and (device.type != "cpu" or has_compiler())
-    wanted = config.compile == "on" or (config.compile == "auto" and pays)
-    return _compiled() if wanted else weighted_loss
+    return config.compile == "on" or (config.compile == "auto" and pays)
 
 
 def has_compiler() -> bool:
@@ -32,9 +38,14 @@ def has_compiler() -> bool:
     return any(shutil.which(name) for name in ("g++", "clang++", "c++"))
 
 
-@cache
-def _compiled() -> Callable[..., torch.Tensor]:
+def compiled(function: Callable) -> Callable:
+    """``function`` compiled without a break, for up to `SHAPES` shapes."""
     import torch._dynamo.config
 
     torch._dynamo.config.recompile_limit = SHAPES
-    return torch.compile(weighted_loss, fullgraph=True, dynamic=False)
+    return torch.compile(function, fullgraph=True, dynamic=False)
+
+
+@cache
+def _compiled_loss() -> Callable[..., torch.Tensor]:
+    return compiled(weighted_loss)

@@ -9,6 +9,7 @@ from torch import Tensor
 from sbp_bayes.documents.packing import Batch, Packed
 from sbp_bayes.errors import UserError
 from sbp_bayes.model.transformer import Transformer
+from sbp_bayes.training.parallel import Parallel
 
 EVALUATION_SLOTS = 8192  # row slots scored at a time
 
@@ -40,24 +41,35 @@ def weighted_loss(
 
 
 @torch.no_grad()
-def evaluate(model: Transformer, packed: Packed) -> Evaluation:
-    """Score every sequence of ``packed`` once. Raises UserError where nothing counts."""
-    device = model.norm.weight.device
+def evaluate(model: Transformer, packed: Packed, parallel: Parallel | None = None) -> Evaluation:
+    """Score every sequence of ``packed`` once. Raises UserError where nothing counts.
+
+    The processes of ``parallel`` share the work, and all get the result of one that does it alone.
+    """
+    parallel = parallel or Parallel(model.norm.weight.device)
     rows_at_once = max(1, EVALUATION_SLOTS // packed.context)
+    starts = range(0, len(packed), rows_at_once)
     documents = np.zeros(len(packed.sequences), dtype=np.float64)
     weight, tokens = 0.0, 0
-    for start in range(0, len(packed), rows_at_once):
+    for turn in range(0, len(starts), parallel.size):
+        # A sharded model runs in all processes or in none: where there is no work left, a process repeats the first.
+        mine = turn + parallel.rank
+        start = starts[mine] if mine < len(starts) else 0
         rows = np.arange(start, min(start + rows_at_once, len(packed)))
-        batch = packed.batch(rows).to(device)
+        batch = packed.batch(rows).to(parallel.device)
         sums = document_nats(model, batch).cpu().numpy()
+        if mine >= len(starts):
+            continue
         for row, nats in zip(rows, sums, strict=True):
             members = packed.members(row)
             documents[members] = nats[: len(members)]
         weight += batch.weight
         tokens += batch.tokens
+    weight, tokens, *documents = parallel.totals(weight, tokens, *documents)
     if weight == 0:
         raise UserError("evaluation: no target has a weight, so there is no loss to report")
-    return Evaluation(float(documents.sum()) / weight, documents, weight, tokens)
+    documents = np.asarray(documents)
+    return Evaluation(float(documents.sum()) / weight, documents, weight, int(tokens))
 
 
 def document_nats(model: Transformer, batch: Batch) -> Tensor:

@@ -16,8 +16,9 @@ import torch
 from sbp_bayes.documents.packing import DocumentSequences, Mixture, Packed
 from sbp_bayes.errors import UserError
 from sbp_bayes.seeds import seed_for
-from sbp_bayes.training.checkpoint import load_state
 from sbp_bayes.training.configuration import TrainingConfig
+from sbp_bayes.training.parallel import Parallel
+from sbp_bayes.training.state import load_state
 from sbp_bayes.training.trainer import train
 
 OUTCOME = ("metrics.jsonl", "trained.json", "final.safetensors", "best.safetensors")
@@ -53,8 +54,8 @@ def stop_after_checkpoint(patch: pytest.MonkeyPatch, step: int) -> None:
 
     save = trainer.save_state
 
-    def save_and_stop(folder, at, state):
-        save(folder, at, state)
+    def save_and_stop(folder, at, state, keep):
+        save(folder, at, state, keep)
         if at == step:
             raise Killed
 
@@ -148,8 +149,8 @@ def test_a_checkpoint_holds_data_only(run, tmp_path):
     run(tmp_path, stop_at=3)
     path = tmp_path / "state" / "step-000000003.pt"
     identity = torch.load(path, weights_only=True)["identity"]
-    assert load_state(tmp_path / "state", identity)["step"] == 3
-    assert load_state(tmp_path / "nowhere", identity) is None
+    assert load_state(tmp_path / "state", identity, Parallel("cpu"))["step"] == 3
+    assert load_state(tmp_path / "nowhere", identity, Parallel("cpu")) is None
 
 
 SCRIPT = """

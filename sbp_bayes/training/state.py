@@ -1,0 +1,105 @@
+"""Training states on disk: what a killed run goes on from. The newest few are kept, should the newest be damaged.
+
+A process on its own writes one file, `step-000000012.pt`; several write a folder, `step-000000012`
+(`sbp_bayes.training.distributed_checkpoint`). Either is read by any number of processes.
+"""
+
+import hashlib
+import io
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sbp_bayes.errors import UserError
+from sbp_bayes.files import atomic_write
+from sbp_bayes.training.parallel import Parallel
+
+DIGEST = hashlib.sha256().digest_size
+PARTIAL = ".partial"  # ends the name of a folder that is being written
+
+
+def save_state(folder: Path, step: int, state: dict[str, Any], keep: int) -> None:
+    """Write the training state of ``step`` atomically, its checksum at the end; drop all but the newest ``keep``."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    content = buffer.getbuffer()
+
+    def write(temporary: Path) -> None:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.write(hashlib.sha256(content).digest())
+
+    atomic_write(folder / f"{state_name(step)}.pt", write)
+    drop_old_states(folder, keep)
+
+
+def load_state(folder: Path, identity: str, parallel: Parallel) -> dict[str, Any] | None:
+    """The newest whole training state in ``folder``, None where there has been none.
+
+    Its larger tensors are whole in memory after a process on its own has written them, otherwise sharded over the mesh
+    of ``parallel``, where it has one. Raises UserError where every state is damaged, or where a state belongs to
+    another run than ``identity``. All processes take part.
+    """
+    paths = states(folder)
+    for path in paths:
+        if path.is_dir():
+            from sbp_bayes.training.distributed_checkpoint import read_folder
+
+            state = read_folder(path, parallel)
+        else:
+            state = _read_file(path)
+        if state is None:
+            continue
+        if state["identity"] != identity:
+            raise UserError(f"{path}: belongs to a run with another configuration or data; delete {folder.parent}")
+        return state
+    if paths:
+        raise UserError(f"{folder}: every checkpoint is damaged; delete the folder to train from the start")
+    return None
+
+
+def states(folder: Path) -> list[Path]:
+    """Training states, newest first."""
+    if not folder.is_dir():
+        return []
+    return sorted((p for p in folder.iterdir() if re.fullmatch(r"step-\d{9}(\.pt)?", p.name)), reverse=True)
+
+
+def state_name(step: int) -> str:
+    """The name of the state of ``step``, whose order is that of the steps."""
+    return f"step-{step:09d}"
+
+
+def drop_old_states(folder: Path, keep: int) -> None:
+    """Delete all states but the newest ``keep``, and what a killed process left half written."""
+    for old in states(folder)[keep:]:
+        if old.is_dir():
+            # A folder that loses its files while it still has its name would pass for a damaged state.
+            old = old.rename(old.with_name(old.name + PARTIAL))
+        else:
+            old.unlink()
+    for left in folder.glob(f"step-*{PARTIAL}"):
+        shutil.rmtree(left)
+
+
+def map_tensors(value: Any, function: Callable[[str, Tensor], Tensor], name: str = "") -> Any:
+    """``value`` with every tensor in its dictionaries and lists replaced by ``function(name, tensor)``."""
+    if isinstance(value, Tensor):
+        return function(name, value)
+    if isinstance(value, dict):
+        return {key: map_tensors(item, function, f"{name}/{key}") for key, item in value.items()}
+    if isinstance(value, list):
+        return [map_tensors(item, function, f"{name}/{i}") for i, item in enumerate(value)]
+    return value
+
+
+def _read_file(path: Path) -> dict[str, Any] | None:
+    content = path.read_bytes()
+    if hashlib.sha256(content[:-DIGEST]).digest() != content[-DIGEST:]:
+        return None
+    return torch.load(io.BytesIO(content[:-DIGEST]), weights_only=True, map_location="cpu")
