@@ -10,6 +10,13 @@ def plain_pairs(subject: Subject) -> str | None:
     return None if subject.plain else "its pairs were not plain related pairs, so it should not be exact Bayes"
 
 
+def sampled_pairs(subject: Subject) -> str | None:
+    """Whether ``subject.pairs`` says all of how its pairs were made, so that their law is known."""
+    if subject.tilted is not None:
+        return "a rule that looks at the words made its pairs"
+    return None if subject.pool is None else "its concepts were a pool drawn from a continuum"
+
+
 def concepts(subject: Subject) -> str | None:
     """Whether the world has finitely many concepts, and more than one."""
     if not isinstance(subject.world, ConceptWorld):

@@ -10,6 +10,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from analysis.predictions.applicability import sampled_pairs
 from analysis.predictions.finding import Finding, finding, paired_finding
 from analysis.predictions.mixture_weight import crossing_against, weight_against, weight_parts
 from analysis.predictions.subject import Subject
@@ -71,4 +72,4 @@ def copy_probability(log_q: Tensor, document: Tensor, temperature: float = 1.0) 
 
 def applies(subject: Subject) -> str | None:
     """Why the measure does not apply, in words, or None."""
-    return "with one word every document is a copy" if subject.world.V < 2 else None
+    return "with one word every document is a copy" if subject.world.V < 2 else sampled_pairs(subject)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from analysis.bayes_gap import kl_by_token
 from analysis.pair_law_synthesizer import PairLawSynthesizer
+from analysis.predictions.applicability import sampled_pairs
 from analysis.predictions.finding import Finding, mean_finding, paired_finding
 from analysis.predictions.subject import Subject
 from analysis.synthesizers import BeliefSynthesizer, ExactSynthesizer, Synthesizer
@@ -112,9 +113,9 @@ def total_variation(log_p: Tensor, log_q: Tensor) -> Tensor:
 
 def applies(subject: Subject) -> str | None:
     """Why the measure does not apply, in words, or None."""
-    if subject.tilted is None and subject.plain:
-        return "its pairs were related and nothing else: P1 says it"
-    return None
+    if subject.tilted is not None:
+        return None
+    return "its pairs were related and nothing else: P1 says it" if subject.plain else sampled_pairs(subject)
 
 
 def _laws(d2: Tensor, d1: Tensor, *synthesizers: Synthesizer) -> list[Tensor]:

@@ -11,6 +11,7 @@ Cost: N samples of the synthesizer, five passes of exact inference with C * Z co
 import torch
 from torch import Tensor
 
+from analysis.predictions.applicability import sampled_pairs
 from analysis.predictions.finding import Finding, ratio_finding
 from analysis.predictions.subject import Subject
 from sbp_bayes.seeds import generator
@@ -26,7 +27,9 @@ def applies(subject: Subject) -> str | None:
     if subject.world.Z < 2:
         return f"world {subject.world.name} has one style only"
     pairs = subject.pairs
-    return applies_text if pairs.wrong or pairs.near_duplicate or pairs.prior is not None else None
+    if pairs.wrong or pairs.near_duplicate or pairs.prior is not None:
+        return applies_text
+    return sampled_pairs(subject)
 
 
 def measure(subject: Subject) -> list[Finding]:

@@ -46,7 +46,8 @@ class Subject:
     def plain(self) -> bool:
         """Whether its pairs were plain related pairs, so that it should be the exact posterior predictive."""
         pairs = self.pairs
-        return not (pairs.wrong or pairs.near_duplicate or pairs.shared_style) and pairs.prior is None
+        spoilt = pairs.wrong or pairs.near_duplicate or pairs.shared_style or pairs.prior is not None
+        return not spoilt and self.tilted is None and self.pool is None
 
     @cached_property
     def related(self) -> Tensor:

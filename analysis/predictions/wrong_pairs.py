@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from analysis.bayes_gap import kl_by_token
-from analysis.predictions.applicability import informative
+from analysis.pair_law_synthesizer import sample_related_partner
+from analysis.predictions.applicability import informative, sampled_pairs
 from analysis.predictions.finding import Finding, finding
 from analysis.predictions.mixture_weight import crossing_against, weight_parts
 from analysis.predictions.one_parameter import cross_entropy, fit_along
@@ -105,7 +106,9 @@ def applies(subject: Subject) -> str | None:
     """Why the measure does not apply, in words, or None."""
     if subject.pairs.near_duplicate or subject.pairs.shared_style:
         return "its pairs were copied or shared their style besides, so that there are more than two laws to weigh"
-    return "all its pairs were wrong" if subject.pairs.wrong == 1 else informative(subject)
+    if subject.pairs.wrong == 1:
+        return "all its pairs were wrong"
+    return sampled_pairs(subject) or informative(subject)
 
 
 def _on_noisy_pairs(subject: Subject, wrong: float | None = None) -> Iterator[NoiseLaws]:
@@ -113,19 +116,12 @@ def _on_noisy_pairs(subject: Subject, wrong: float | None = None) -> Iterator[No
     share = wrong or subject.pairs.wrong or NOISE
     random = generator(PREDICTION, "noisy pairs", subject.seed)
     for d1 in subject.d1.split(BATCH):
-        related = _related(subject, d1, random)
+        related = sample_related_partner(subject.world, subject.pairs, d1, random)
         others = subject.world.sample_given_concepts(
             subject.pairs.sample_concepts(subject.world, len(d1), random), random
         )
         false = torch.rand(len(d1), generator=random, dtype=torch.float64) < share
         yield noise_laws(subject, d1, torch.where(false[:, None], others.tokens, related))
-
-
-def _related(subject: Subject, d1: Tensor, random: torch.Generator) -> Tensor:
-    """A right partner of each ``d1``, from the posterior of the prior that pairs have."""
-    world, prior = subject.world, subject.pairs.prior
-    start = world.prior_belief(len(d1)) if prior is None else prior.log().expand(len(d1), -1)
-    return world.sample_from_belief(world.update_belief(start, d1)[0], random).tokens
 
 
 def _change_of_mind(subject: Subject) -> list[Finding]:
