@@ -1,14 +1,26 @@
 """The model's operations in plain PyTorch: the definition of each, and the one place that calls its kernel.
 
-Where `sbp_bayes.kernels` has a faster form it is chosen here and nowhere else; the model does not know.
+Where `sbp_bayes.kernels` has a form that wins on this device it is chosen here and nowhere else; the model does not
+know. Attention over packed documents takes the form of `sbp_bayes.model.document_mask`.
 """
+
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from sbp_bayes import kernels
+from sbp_bayes.errors import UserError
 from sbp_bayes.model import cpu_linear
+from sbp_bayes.model.document_mask import Segments, flex_attention, varlen_attention
+
+if TYPE_CHECKING:
+    from torch.nn.attention.flex_attention import BlockMask
+
+REDUCTIONS = ("none", "mean", "sum")
+# More logits than this, 8 GiB in float32, are never made whole: there the kernel runs whatever the table says.
+LARGEST_LOGITS = 2**31
 
 
 def linear(x: Tensor, weight: Tensor) -> Tensor:
@@ -54,13 +66,35 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return x * cos + torch.cat((-second, first), dim=-1) * sin
 
 
-def attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
+def qk_norm_rope(
+    query: Tensor, key: Tensor, query_gain: Tensor, key_gain: Tensor, cos: Tensor, sin: Tensor, eps: float
+) -> tuple[Tensor, Tensor]:
+    """`rms_norm` of each head, then `rotate`: queries (B, T, H, d) and keys (B, T, K, d) -> (B, H, T, d), (B, K, T, d).
+
+    gains (d,); cos, sin (B or 1, 1, T, d), whose halves are equal, as `rotary_angles` makes them; they are not learnt.
+    """
+    if kernels.serve("qk_norm_rope", query):
+        from sbp_bayes.kernels import qk_norm_rope as kernel
+
+        return kernel.qk_norm_rope(query, key, query_gain, key_gain, cos, sin, eps)
+    query, key = rms_norm(query, query_gain, eps).transpose(1, 2), rms_norm(key, key_gain, eps).transpose(1, 2)
+    return rotate(query, cos, sin), rotate(key, cos, sin)
+
+
+def attention(
+    query: Tensor, key: Tensor, value: Tensor, seen: "Tensor | Segments | BlockMask | None", causal: bool
+) -> Tensor:
     """Softmax attention with scale 1/sqrt(head_dim); grouped queries where there are fewer key heads.
 
-    query (B, H, T, d), key and value (B, K, S, d), K divides H; mask (B, 1, T, S) boolean: True where a query may look.
+    query (B, H, T, d), key and value (B, K, S, d), K divides H. seen: a `document_mask`, or a boolean mask
+    (B, 1, T, S), True where a query may look; causal: by order alone, for ``seen`` None.
     """
+    if isinstance(seen, Segments):
+        return varlen_attention(query, key, value, seen)
+    if seen is not None and not isinstance(seen, Tensor):
+        return flex_attention(query, key, value, seen)
     grouped = query.shape[1] != key.shape[1]
-    return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=causal, enable_gqa=grouped)
+    return F.scaled_dot_product_attention(query, key, value, attn_mask=seen, is_causal=causal, enable_gqa=grouped)
 
 
 def swiglu(gate: Tensor, up: Tensor) -> Tensor:
@@ -72,19 +106,51 @@ def swiglu(gate: Tensor, up: Tensor) -> Tensor:
     return F.silu(gate) * up
 
 
-def linear_cross_entropy(hidden: Tensor, head: Tensor, targets: Tensor) -> Tensor:
-    """``-log softmax(hidden @ head.T)[targets]`` in nats: hidden (N, D), head (V, D), targets (N,) -> (N,) float32."""
-    if kernels.serve("linear_cross_entropy", hidden) and not torch.is_grad_enabled():
-        from sbp_bayes.kernels.linear_cross_entropy import token_nats
+def linear_cross_entropy(
+    e: Tensor,
+    c: Tensor,
+    targets: Tensor,
+    bias: Tensor | None = None,
+    ignore_index: int = -100,
+    softcap: float | None = None,
+    reduction: str = "mean",
+    weights: Tensor | None = None,
+    z_loss: float = 0.0,
+    return_lse: bool = False,
+) -> Tensor | tuple[Tensor, Tensor]:
+    """``weight * (-log softmax(logits)[target] + z_loss * lse**2)`` of each token, in nats, float32.
 
-        return token_nats(hidden, head, targets)
-    return F.cross_entropy(linear(hidden, head).float(), targets, reduction="none")
+    e (N, D) hidden states, c (V, D) output matrix, targets (N,), bias (V,), weights (N,) of any signs, never learnt.
+    logits = ``e @ c.T + bias``, then ``softcap * tanh(logits / softcap)`` (Gemma 2); lse: log sum exp of the logits,
+    whose square keeps it near 0 (PaLM). A target ``ignore_index`` has weight 0, and tokens of weight 0 may cost nothing.
+    reduction: none (N,), sum, or mean, which divides by the sum of the weights (0 where all are 0); return_lse: also
+    lse (N,), 0 for tokens of weight 0, for reading alone: it has no gradient. float64 inputs give float64.
+    """
+    if reduction not in REDUCTIONS:
+        raise UserError(f"reduction: expected one of {', '.join(REDUCTIONS)}, got {reduction!r}")
+    if kernels.serve("linear_cross_entropy", e, required=e.shape[0] * c.shape[0] > LARGEST_LOGITS):
+        from sbp_bayes.kernels import linear_cross_entropy as kernel
 
-
-def weighted_cross_entropy(hidden: Tensor, head: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-    """Sum over tokens of weight * `linear_cross_entropy`, in nats; weights (N,) float32, of which none is learnt."""
-    if kernels.serve("linear_cross_entropy", hidden):
-        from sbp_bayes.kernels.linear_cross_entropy import weighted_nats
-
-        return weighted_nats(hidden, head, targets, weights)
-    return (weights * linear_cross_entropy(hidden, head, targets)).sum()
+        return kernel.linear_cross_entropy(
+            e, c, targets, bias, ignore_index, softcap, reduction, weights, z_loss, return_lse
+        )
+    logits = linear(e, c) if bias is None else F.linear(e, c, bias)
+    logits = logits if logits.dtype == torch.float64 else logits.float()
+    if softcap is not None:
+        logits = softcap * torch.tanh(logits / softcap)
+    kept = targets != ignore_index
+    losses = F.cross_entropy(logits, targets, ignore_index=ignore_index, reduction="none")
+    if z_loss:
+        losses = losses + z_loss * torch.where(kept, logits.logsumexp(1), 0.0).square()
+    if weights is not None:
+        losses = weights * losses
+    if reduction != "none":
+        loss = losses.sum()
+        if reduction == "mean":
+            total = kept.to(losses.dtype).sum() if weights is None else torch.where(kept, weights, 0.0).sum()
+            loss = loss / torch.where(total == 0, 1.0, total)
+        losses = loss
+    if not return_lse:
+        return losses
+    kept = kept if weights is None else kept & (weights != 0)
+    return losses, torch.where(kept, logits.detach().logsumexp(1), 0.0)

@@ -4,6 +4,7 @@ Modules carry the names of Hugging Face's Qwen3, whose architecture this is, so 
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,10 @@ from torch.nn.utils import skip_init
 from sbp_bayes.errors import UserError
 from sbp_bayes.model import operations
 from sbp_bayes.model.cache import KeyValueCache
+from sbp_bayes.model.document_mask import Segments, document_mask
+
+if TYPE_CHECKING:
+    from torch.nn.attention.flex_attention import BlockMask
 
 
 @dataclass(frozen=True)
@@ -43,13 +48,14 @@ class ModelConfig:
 class Reading:
     """What one forward pass knows of its tokens' places: shared by all layers.
 
-    cos, sin (B or 1, 1, T, head_dim): RoPE; mask (B, 1, T, S) or None; causal: mask by order alone;
-    positions (B, 1) and slots: where a decoding step writes in the cache and how much of it is read.
+    cos, sin (B or 1, 1, T, head_dim): RoPE; seen: which tokens each one may look at (`operations.attention`), None for
+    all; causal: by order alone; positions (B, 1) and slots: where a decoding step writes in the cache and how much of
+    it is read.
     """
 
     cos: Tensor
     sin: Tensor
-    mask: Tensor | None
+    seen: "Tensor | Segments | BlockMask | None"
     causal: bool
     positions: Tensor | None = None
     slots: int = 0
@@ -91,16 +97,15 @@ class Attention(nn.Module):
         self.k_norm = RMSNorm(config.head_dim, config.norm_eps)
 
     def forward(self, x: Tensor, layer: int, reading: Reading, cache: KeyValueCache | None) -> Tensor:
-        query = self.q_norm(self.q_proj(x).unflatten(-1, (-1, self.head_dim))).transpose(1, 2)
-        key = self.k_norm(self.k_proj(x).unflatten(-1, (-1, self.head_dim))).transpose(1, 2)
-        value = self.v_proj(x).unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
-        query = operations.rotate(query, reading.cos, reading.sin)
-        key = operations.rotate(key, reading.cos, reading.sin)
+        query, key, value = (f(x).unflatten(-1, (-1, self.head_dim)) for f in (self.q_proj, self.k_proj, self.v_proj))
+        gains, angles = (self.q_norm.weight, self.k_norm.weight), (reading.cos, reading.sin)
+        query, key = operations.qk_norm_rope(query, key, *gains, *angles, self.q_norm.eps)
+        value = value.transpose(1, 2)
         if cache is not None:
             cache.write(layer, key, value, reading.positions)
             if reading.positions is not None:
                 key, value = cache.read(layer, reading.slots)
-        mixed = operations.attention(query, key, value, reading.mask, reading.causal)
+        mixed = operations.attention(query, key, value, reading.seen, reading.causal)
         return self.o_proj(mixed.transpose(1, 2).flatten(2))
 
 
@@ -201,7 +206,7 @@ class Transformer(nn.Module):
         """Final hidden states (B, T, D), normalised, of tokens (B, T).
 
         positions (B, T): place of each token in its document; None: 0..T-1 in every row.
-        document_ids (B, T): a token attends only to earlier tokens with its own id; None: to all earlier ones.
+        document_ids (B, T): a token attends only to earlier tokens with its own id, which are adjacent; None: to all.
         cache: with ``positions`` None, read prompts and fill it; with ``positions`` (B, 1), one decoding step that
         reads the first ``slots`` slots (more than the largest position); ``ragged`` False promises that all positions
         are slots - 1, so that no mask is needed.
@@ -225,7 +230,8 @@ class Transformer(nn.Module):
     ) -> Tensor:
         """-log p(target | tokens so far) in nats, (B, T)."""
         hidden = self.hidden(tokens, positions, document_ids)
-        return operations.linear_cross_entropy(hidden.flatten(0, 1), self.head, targets.flatten()).view(targets.shape)
+        losses = operations.linear_cross_entropy(hidden.flatten(0, 1), self.head, targets.flatten(), reduction="none")
+        return losses.view(targets.shape)
 
     def weighted_nats(
         self,
@@ -237,7 +243,9 @@ class Transformer(nn.Module):
     ) -> Tensor:
         """Sum over targets of weight * -log p(target | tokens so far) in nats; tokens of weight 0 may cost nothing."""
         hidden = self.hidden(tokens, positions, document_ids).flatten(0, 1)
-        return operations.weighted_cross_entropy(hidden, self.head, targets.flatten(), weights.flatten())
+        return operations.linear_cross_entropy(
+            hidden, self.head, targets.flatten(), weights=weights.flatten(), reduction="sum"
+        )
 
     def _reading(
         self,
@@ -258,6 +266,4 @@ class Transformer(nn.Module):
             return Reading(cos, sin, seen[:, None, None] if ragged else None, False, positions, slots)
         if document_ids is None:
             return Reading(cos, sin, None, True)
-        order = torch.ones(length, length, dtype=torch.bool, device=tokens.device).tril()
-        mask = (document_ids[:, :, None] == document_ids[:, None, :]) & order
-        return Reading(cos, sin, mask[:, None], False)
+        return Reading(cos, sin, document_mask(document_ids, cos.dtype), False)

@@ -1,126 +1,197 @@
 """The weighted linear cross-entropy kernel against float64, by the relative rule."""
 
+import itertools
+
 import pytest
 import torch
 from relative_rule import assert_as_good
 
 from sbp_bayes import kernels
+from sbp_bayes.errors import UserError
 from sbp_bayes.kernels import linear_cross_entropy as kernel
 from sbp_bayes.model import operations
 
 SHAPES = [(7, 507, 24), (423, 123, 8), (1, 2, 4), (3, 5000, 4)]  # tokens, vocabulary, width
+IGNORED = -100
 
 
 def case(n, vocabulary, width, dtype=torch.float32, seed=0):
+    """e, c, targets with the last token of the vocabulary and one ignored, bias, weights of which half are 0."""
     generator = torch.Generator().manual_seed(seed)
-    hidden = torch.randn(n, width, generator=generator).to(dtype)
-    head = torch.randn(vocabulary, width, generator=generator).to(dtype)
+    e = torch.randn(n, width, generator=generator).to(dtype)
+    c = torch.randn(vocabulary, width, generator=generator).to(dtype)
     targets = torch.randint(vocabulary, (n,), generator=generator)
     targets[0] = vocabulary - 1
+    targets[2:3] = IGNORED
     weights = torch.rand(n, generator=generator)
     weights[1::2] = 0
-    return hidden, head, targets, weights
+    return e, c, targets, torch.randn(vocabulary, generator=generator).to(dtype), weights
 
 
-def in_torch(hidden, head, targets, weights):
-    logits = hidden @ head.T
-    logits = logits if logits.dtype == torch.float64 else logits.float()
-    losses = torch.nn.functional.cross_entropy(logits, targets, reduction="none")
-    return (weights.to(losses.dtype) * losses).sum()
+def exact(e, c, targets, bias=None, softcap=None, reduction="mean", weights=None, z_loss=0.0):
+    """The definition, in float64 and in other words than the operation's: sums of exponentials."""
+    logits = e @ c.T + (0 if bias is None else bias)
+    if softcap is not None:
+        logits = softcap * (1 - 2 / (1 + (2 * logits / softcap).exp()))
+    lse = logits.exp().sum(1).log()
+    at_target = torch.stack([row[max(int(target), 0)] for row, target in zip(logits, targets, strict=True)])
+    weights = (targets != IGNORED) * (torch.ones(len(e)) if weights is None else weights).double()
+    losses = weights * (lse - at_target + z_loss * lse**2)
+    return losses if reduction == "none" else losses.sum() / (weights.sum() if reduction == "mean" else 1)
 
 
-def results(function, hidden, head, targets, weights, dtype=None):
-    """Loss and both gradients, with an upstream gradient that is not one."""
-    hidden, head = (x.detach().to(dtype or x.dtype).requires_grad_() for x in (hidden, head))
-    loss = function(hidden, head, targets, weights)
-    (0.3 * loss).backward()
-    return loss.detach(), hidden.grad, head.grad
+def in_torch(*inputs, **options):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernels, "MODE", "off")
+        return operations.linear_cross_entropy(*inputs, **options)
+
+
+def results(function, e, c, targets, bias=None, weights=None, dtype=None, **options):
+    """Loss and gradients by e, c and bias, with upstream gradients that are not one."""
+    inputs = [None if x is None else x.detach().to(dtype or x.dtype).requires_grad_() for x in (e, c, bias)]
+    loss = function(*inputs[:2], targets, bias=inputs[2], weights=weights, **options)
+    upstream = torch.linspace(-0.3, 0.7, loss.numel(), dtype=loss.dtype).view(loss.shape)
+    loss.backward(upstream if loss.dim() else torch.full_like(loss, 0.3))
+    return loss.detach(), *(x.grad for x in inputs if x is not None)
+
+
+def check(e, c, targets, bias=None, weights=None, **options):
+    gold = results(exact, e, c, targets, bias, weights, dtype=torch.float64, **options)
+    found, torchs = (
+        results(function, e, c, targets, bias, weights, **options)
+        for function in (kernel.linear_cross_entropy, in_torch)
+    )
+    for triple in zip(found, torchs, gold, strict=True):
+        assert_as_good(*triple)
 
 
 @pytest.mark.interpreter
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_loss_and_gradients_are_as_good_as_torchs(shape, dtype):
-    inputs = case(*shape, dtype)
-    gold = results(in_torch, *inputs, dtype=torch.float64)
-    found, torchs = results(kernel.weighted_nats, *inputs), results(in_torch, *inputs)
-    for triple in zip(found, torchs, gold, strict=True):
-        assert_as_good(*triple)
+    e, c, targets, _, weights = case(*shape, dtype)
+    check(e, c, targets, weights=weights, reduction="sum")
 
 
 @pytest.mark.interpreter
-def test_chunks_add_up():
-    inputs = case(23, 50, 6, torch.bfloat16)
-    whole = results(kernel.weighted_nats, *inputs)
+@pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_every_option(dtype, reduction):
+    e, c, targets, bias, weights = case(11, 123, 8, dtype)
+    for softcap, z_loss in itertools.product((None, 5.0), (0.0, 1e-2)):
+        for with_bias, with_weights in ((False, False), (True, True)):
+            check(
+                *(e, c, targets, bias if with_bias else None, weights if with_weights else None),
+                **{"reduction": reduction, "softcap": softcap, "z_loss": z_loss},
+            )
+
+
+@pytest.mark.interpreter
+def test_soft_cap_of_tiny_and_huge_logits():
+    scale = torch.tensor([1e-6, 1e-3, 0.1, 1.0, 30.0, 1e4])
+    e = scale[:, None] * torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
+    _, c, targets, _, _ = case(6, 17, 4)
+    gold = results(exact, e, c, targets, dtype=torch.float64, softcap=3.0, reduction="sum")
+    found = results(kernel.linear_cross_entropy, e, c, targets, softcap=3.0, reduction="sum")
+    torch.testing.assert_close(found[0].double(), gold[0], rtol=1e-6, atol=0)
+    assert all(part.isfinite().all() for part in found)
+
+
+@pytest.mark.interpreter
+@pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
+def test_chunks_add_up(reduction):
+    e, c, targets, bias, weights = case(23, 50, 6, torch.bfloat16)
+    whole = results(kernel.linear_cross_entropy, e, c, targets, bias, weights, reduction=reduction)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernel, "CHUNK_ELEMENTS", 150)
-        parts = results(kernel.weighted_nats, *inputs)
+        parts = results(kernel.linear_cross_entropy, e, c, targets, bias, weights, reduction=reduction)
     for part, all_at_once in zip(parts, whole, strict=True):
         torch.testing.assert_close(part, all_at_once, rtol=1e-2, atol=1e-2)
 
 
 @pytest.mark.interpreter
-def test_rows_of_weight_zero_cannot_be_seen():
-    hidden, head, targets, weights = case(9, 123, 8)
-    clean = results(kernel.weighted_nats, hidden, head, targets, weights)
-    hidden[1], hidden[3], hidden[5] = torch.nan, torch.inf, -torch.inf
-    for found, expected in zip(results(kernel.weighted_nats, hidden, head, targets, weights), clean, strict=True):
+@pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
+def test_rows_of_weight_zero_and_ignored_rows_cannot_be_seen(reduction):
+    e, c, targets, _, weights = case(9, 123, 8)
+    clean = results(kernel.linear_cross_entropy, e, c, targets, weights=weights, reduction=reduction)
+    e[1], e[2], e[3], e[5] = torch.nan, torch.nan, torch.inf, -torch.inf
+    dirty = results(kernel.linear_cross_entropy, e, c, targets, weights=weights, reduction=reduction)
+    for found, expected in zip(dirty, clean, strict=True):
         assert torch.equal(found, expected)
-    nothing = results(kernel.weighted_nats, hidden, head, targets, torch.zeros(9))
-    assert all(not part.any() for part in nothing)
+    for nothing in (
+        results(kernel.linear_cross_entropy, e, c, targets, weights=torch.zeros(9), reduction=reduction),
+        results(kernel.linear_cross_entropy, e, c, torch.full_like(targets, IGNORED), reduction=reduction),
+    ):
+        assert all(not part.any() for part in nothing)  # NaN would be "any"
 
 
 @pytest.mark.interpreter
-def test_gradient_of_one_input_and_of_none():
-    hidden, head, targets, weights = case(9, 123, 8)
-    loss, by_hidden, by_head = results(kernel.weighted_nats, hidden, head, targets, weights)
-    alone = hidden.clone().requires_grad_()
-    (0.3 * kernel.weighted_nats(alone, head, targets, weights)).backward()
-    assert torch.equal(alone.grad, by_hidden)
-    alone = head.clone().requires_grad_()
-    (0.3 * kernel.weighted_nats(hidden, alone, targets, weights)).backward()
-    assert torch.equal(alone.grad, by_head)
-    assert torch.equal(kernel.weighted_nats(hidden, head, targets, weights), loss)
+@pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
+def test_gradient_of_one_input_and_of_none(reduction):
+    e, c, targets, bias, weights = case(9, 123, 8)
+    options = {"weights": weights, "reduction": reduction}
+    loss, *gradients = results(kernel.linear_cross_entropy, e, c, targets, bias, **options)
+    for place, expected in enumerate(gradients):
+        inputs = [e, c, bias]
+        inputs[place] = inputs[place].clone().requires_grad_()
+        alone = kernel.linear_cross_entropy(inputs[0], inputs[1], targets, bias=inputs[2], **options)
+        upstream = torch.linspace(-0.3, 0.7, alone.numel()).view(alone.shape) if alone.dim() else torch.tensor(0.3)
+        alone.backward(upstream)
+        assert torch.equal(inputs[place].grad, expected)
+    assert torch.equal(kernel.linear_cross_entropy(e, c, targets, bias=bias, **options), loss)
+
+
+@pytest.mark.interpreter
+def test_log_sum_exp_comes_with_the_loss():
+    e, c, targets, bias, weights = case(9, 123, 8)
+    for reduction in ("none", "sum"):
+        options = {"weights": weights, "reduction": reduction, "return_lse": True}
+        _, lse = kernel.linear_cross_entropy(e.clone().requires_grad_(), c, targets, bias, **options)
+        kept = (weights != 0) & (targets != IGNORED)
+        gold = (e.double() @ c.double().T + bias).logsumexp(1) * kept
+        assert_as_good(lse, in_torch(e, c, targets, bias, **options)[1], gold)
+        assert not lse.requires_grad and kept.any() and not kept.all()
 
 
 @pytest.mark.interpreter
 def test_strided_inputs_and_impossible_tokens():
-    hidden, head, targets, weights = case(9, 123, 8)
-    expected = results(kernel.weighted_nats, hidden, head, targets, weights)
-    hidden, head = hidden.T.contiguous().T, head.T.contiguous().T
-    strided = hidden, head, targets.repeat(2, 1).T[:, 0], weights.repeat(2, 1).T[:, 0]
-    for found, exact in zip(results(kernel.weighted_nats, *strided), expected, strict=True):
-        torch.testing.assert_close(found, exact)
+    e, c, targets, _, weights = case(9, 123, 8)
+    expected = results(kernel.linear_cross_entropy, e, c, targets, weights=weights)
+    strided = e.T.contiguous().T, c.T.contiguous().T, targets.repeat(2, 1).T[:, 0]
+    for found, exactly in zip(
+        results(kernel.linear_cross_entropy, *strided, weights=weights.repeat(2, 1).T[:, 0]), expected, strict=True
+    ):
+        torch.testing.assert_close(found, exactly)
     logits = torch.tensor([[0.0, -torch.inf, 1.0]])  # a head can rule tokens out
-    losses = kernel._row_losses(logits, torch.tensor([2]), torch.ones(1), gradient=True)
+    losses, _ = kernel._row_losses(logits, torch.tensor([2]), torch.ones(1), 0.0, 0.0, gradient=True)
     torch.testing.assert_close(losses, -logits.new_tensor([[0.0, 1.0]]).log_softmax(1)[:, 1])
     assert logits.isfinite().all()
 
 
 @pytest.mark.interpreter
-@pytest.mark.parametrize("shape", SHAPES)
-def test_nats_of_each_token(shape):
-    hidden, head, targets, _ = case(*shape)
-    with torch.no_grad():
-        ours = operations.linear_cross_entropy(hidden, head, targets)
-        torchs = torch.nn.functional.cross_entropy(hidden @ head.T, targets, reduction="none")
-        gold = torch.nn.functional.cross_entropy(hidden.double() @ head.double().T, targets, reduction="none")
-    assert_as_good(ours, torchs, gold)
+def test_a_target_out_of_range_reads_nothing_beyond_the_row():
+    losses, _ = kernel._row_losses(torch.zeros(2, 3), torch.tensor([3, 1]), torch.ones(2), 0.0, 0.0, gradient=False)
+    assert losses.isnan().tolist() == [True, False]
 
 
 @pytest.mark.interpreter
-@pytest.mark.parametrize("op", ["weighted", "token"])
+@pytest.mark.parametrize("op", ["sum", "each"])
 def test_op_is_registered_as_pytorch_expects(op):
-    hidden, head, targets, weights = case(5, 12, 4)
-    if op == "token":
-        torch.library.opcheck(kernel.token_nats, (hidden, head, targets))
-    else:
-        inputs = (hidden.requires_grad_(), head.requires_grad_(), targets, weights, True, True)
-        torch.library.opcheck(kernel._weighted_nats, inputs)
+    e, c, targets, bias, weights = case(5, 12, 4)
+    inputs = (e.requires_grad_(), c.requires_grad_(), targets.abs() % 12, bias.requires_grad_(), weights, 5.0, 1e-2)
+    torch.library.opcheck(kernel._sum, (*inputs, True, True, True)) if op == "sum" else torch.library.opcheck(
+        kernel._each, inputs
+    )
 
 
 @pytest.mark.interpreter
-def test_the_operation_calls_the_kernel_only_where_kernels_serve():
-    inputs = case(5, 12, 4)
-    assert kernels.serve("linear_cross_entropy", inputs[0])
-    assert torch.equal(operations.weighted_cross_entropy(*inputs), kernel.weighted_nats(*inputs))
+def test_the_operation_calls_the_kernel_where_kernels_serve():
+    e, c, targets, _, weights = case(5, 12, 4)
+    ours = operations.linear_cross_entropy(e, c, targets, weights=weights)
+    assert torch.equal(ours, kernel.linear_cross_entropy(e, c, targets, weights=weights))
+
+
+def test_an_unknown_reduction_is_named():
+    e, c, targets, _, _ = case(5, 12, 4)
+    with pytest.raises(UserError, match="reduction: expected one of none, mean, sum, got 'median'"):
+        operations.linear_cross_entropy(e, c, targets, reduction="median")
