@@ -67,5 +67,18 @@ class _Linear(torch.autograd.Function):
         return for_x, for_weight
 
 
-def _product(x: Tensor, weight: Tensor) -> Tensor:
+def _onednn(x: Tensor, weight: Tensor) -> Tensor:
     return torch.ops.mkldnn._linear_pointwise(x, weight, None, "none", [], "")
+
+
+# An operator of our own, since torch.compile takes oneDNN's for constant weights alone; defined without the
+# conveniences of torch.library.custom_op, which cost as much as a small product.
+_LIBRARY = torch.library.Library("sbp_bayes", "FRAGMENT")
+_LIBRARY.define("onednn_linear(Tensor x, Tensor weight) -> Tensor")
+_LIBRARY.impl("onednn_linear", _onednn, "CPU")
+_product = torch.ops.sbp_bayes.onednn_linear.default
+
+
+@torch.library.register_fake("sbp_bayes::onednn_linear", lib=_LIBRARY)
+def _(x: Tensor, weight: Tensor) -> Tensor:
+    return x.new_empty(*x.shape[:-1], len(weight))
