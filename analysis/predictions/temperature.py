@@ -48,13 +48,13 @@ def prior_divergence(implied: Tensor, prior: Tensor) -> tuple[float, float]:
     """
     n = len(implied)
     scores = (implied - prior) / (2 * prior).sqrt()
-    total = scores.sum(0)
-    kernel = scores @ scores.T
-    off = kernel - kernel.diag().diag()
-    estimate = float(off.sum()) / (n * (n - 1))
-    by_document = (scores @ total - scores.square().sum(1)) / (n - 1)
-    degenerate = max(0.0, float(off.square().sum()) / (n * (n - 1)) - estimate**2 - 2 * float(by_document.var()))
-    return estimate, math.sqrt(4 * float(by_document.var()) / n + 2 * degenerate / (n * (n - 1)))
+    total, own = scores.sum(0), scores.square().sum(1)
+    estimate = float(total @ total - own.sum()) / (n * (n - 1))
+    # Variance of <s_i, s_j> over pairs, from the C x C matrix of second moments and not the N x N one of products.
+    products = (float((scores.T @ scores).square().sum()) - float(own.square().sum())) / (n * (n - 1)) - estimate**2
+    means = (scores @ total - own) / (n - 1)
+    by_document = max(0.0, float(means.var()) - products / (n - 1))  # less the noise that the means themselves have
+    return estimate, math.sqrt(max(0.0, (4 * (n - 2) * by_document + 2 * products) / (n * (n - 1))))
 
 
 def own_surprise(synthesizer: Synthesizer, d1: Tensor, written: Tensor) -> Tensor:
