@@ -1,14 +1,19 @@
 """Exact nearest neighbours by inner product of unit vectors: a self-join that leaves out the document itself."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.sparse as sparse
 
 from sbp_bayes.progress import Progress
 
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
 BLOCK_SCORES = 1 << 24
-"""Scores held at once by the sparse search: 64 MB of float32 (and twice that while a block is multiplied)."""
+"""Scores held at once by the searches in blocks: 64 MB of float32 (and twice that while a block is multiplied)."""
 SPARE = 8
 
 
@@ -20,15 +25,17 @@ class Neighbours:
     scores: np.ndarray
 
 
-def nearest(vectors: np.ndarray | sparse.csr_matrix, k: int) -> Neighbours:
+def nearest(vectors: np.ndarray | sparse.csr_matrix, k: int, device: "torch.device | str" = "cpu") -> Neighbours:
     """The k documents of the largest inner product with each document, other than itself; equal scores by index.
 
-    Dense: faiss's exact search, O(N^2 D) time, O(N k) memory; where more than 8 vectors tie at the last place,
-    which of them is listed is faiss's choice. Sparse: blocks of rows times the whole, O(sum over terms of df^2) time,
-    O(block * N) memory; documents that share no term are no neighbours.
+    Dense: exact search, O(N^2 D) time, O(N k) memory, by faiss or on a GPU by `top_k`; where more than 8 vectors tie
+    at the last place, which of them is listed is the search's choice. Sparse: blocks of rows times the whole, O(sum
+    over terms of df^2) time, O(block * N) memory, on the CPU; documents that share no term are no neighbours.
     """
     assert k >= 1, k
-    return _nearest_sparse(vectors, k) if sparse.issparse(vectors) else _nearest_dense(vectors, k)
+    if sparse.issparse(vectors):
+        return _nearest_sparse(vectors, k)
+    return _nearest_dense(vectors, k) if str(device).startswith("cpu") else _nearest_on(device, vectors, k)
 
 
 def _nearest_dense(vectors: np.ndarray, k: int) -> Neighbours:
@@ -40,6 +47,50 @@ def _nearest_dense(vectors: np.ndarray, k: int) -> Neighbours:
     scores = np.where((indices == np.arange(n)[:, None]) | (indices < 0), -np.inf, scores)
     order = np.lexsort((indices, -scores))[:, :k]
     return _padded(np.take_along_axis(indices, order, 1), np.take_along_axis(scores, order, 1), k)
+
+
+def _nearest_on(device: "torch.device | str", vectors: np.ndarray, k: int) -> Neighbours:
+    import torch
+
+    everything = torch.from_numpy(np.ascontiguousarray(vectors, dtype=np.float32)).to(device)
+    scores, indices = top_k(everything, everything, k, others=True)
+    return Neighbours(indices.cpu().numpy(), scores.cpu().numpy())
+
+
+def top_k(queries: "Tensor", keys: "Tensor", k: int, others: bool = False) -> tuple["Tensor", "Tensor"]:
+    """The k keys of the largest inner product with each query: scores (M, k) float32 and indices (M, k) int64.
+
+    queries (M, D), keys (N, D) of one type, bfloat16 or float32, products summed in float32. Best first, equal scores
+    by index; -inf and -1 where there are fewer. others: query i is key i, no neighbour of its own.
+    """
+    from sbp_bayes import kernels
+
+    if kernels.serve("cosine_top_k", queries):
+        from sbp_bayes.kernels import cosine_top_k as kernel
+
+        if k <= kernel.LARGEST:
+            return kernel.cosine_top_k(queries, keys, k, others)
+    return _top_k_in_blocks(queries, keys, k, others)
+
+
+def _top_k_in_blocks(queries: "Tensor", keys: "Tensor", k: int, others: bool) -> tuple["Tensor", "Tensor"]:
+    """`top_k` by blocks of all scores."""
+    import torch
+
+    wanted = min(k + SPARE, len(keys))
+    all_scores = torch.full((len(queries), k), -torch.inf, device=queries.device)
+    all_indices = torch.full((len(queries), k), -1, device=queries.device)
+    for rows in torch.arange(len(queries), device=queries.device).split(max(1, BLOCK_SCORES // max(1, len(keys)))):
+        block = queries[rows].float() @ keys.float().T
+        if others:
+            block[torch.arange(len(rows), device=rows.device), rows] = -torch.inf
+        scores, indices = block.topk(wanted, dim=1)
+        indices, order = indices.sort(dim=1)
+        scores, order = scores.gather(1, order).sort(dim=1, descending=True, stable=True)
+        found = min(k, wanted)
+        all_scores[rows, :found] = scores[:, :found]
+        all_indices[rows, :found] = indices.gather(1, order)[:, :found]
+    return all_scores, all_indices.masked_fill(all_scores == -torch.inf, -1)
 
 
 def _nearest_sparse(vectors: sparse.csr_matrix, k: int) -> Neighbours:

@@ -71,7 +71,7 @@ def make_pairs(
         raise UserError(f"{corpus.folder}: pairs take at least two documents")
     terms = document_terms(corpus) if config.shingle or _by_words(config) else None
     if vectors is not None:
-        candidates = similar(np.ascontiguousarray(vectors, dtype=np.float32), config.top_k)
+        candidates = similar(np.ascontiguousarray(vectors, dtype=np.float32), config.top_k, device)
     else:
         candidates = _candidates(corpus, config, seed, terms, model, tokenizer, device, like)
     reasons = _filter(candidates, config, terms)
@@ -111,7 +111,7 @@ def _candidates(corpus, config, seed, terms, model, tokenizer, device, like) -> 
         return similar(tfidf(terms), config.top_k)
     if model is None or tokenizer is None:
         raise UserError("pairing.embedder = 'base-model' takes a trained base model and its tokenizer")
-    return similar(embed_hidden_states(model, corpus, tokenizer, device), config.top_k)
+    return similar(embed_hidden_states(model, corpus, tokenizer, device), config.top_k, device)
 
 
 def _filter(candidates: Candidates, config: PairingConfig, terms: Terms | None) -> np.ndarray:

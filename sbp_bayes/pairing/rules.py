@@ -1,11 +1,15 @@
 """Which documents may be partners: the three rules, each giving candidate pairs (d1, d2, score)."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.sparse as sparse
 
 from sbp_bayes.pairing.neighbours import nearest
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
@@ -48,10 +52,10 @@ def uniform(n: int, counts: np.ndarray, rng: np.random.Generator) -> Candidates:
     return _unscored(_joined(d1), _joined(d2))
 
 
-def similar(vectors: np.ndarray | sparse.csr_matrix, top_k: int) -> Candidates:
-    """The ``top_k`` nearest documents of each, exact; the score is the cosine."""
+def similar(vectors: np.ndarray | sparse.csr_matrix, top_k: int, device: "torch.device | str" = "cpu") -> Candidates:
+    """The ``top_k`` nearest documents of each, exact; the score is the cosine. device: where dense ones are searched."""
     n = vectors.shape[0]
-    found = nearest(vectors, min(top_k, max(n - 1, 1)))
+    found = nearest(vectors, min(top_k, max(n - 1, 1)), device)
     valid = found.indices >= 0
     d1 = np.broadcast_to(np.arange(n)[:, None], valid.shape)
     # Rounding can lift the cosine of equal vectors above 1, and with it above every alpha.
