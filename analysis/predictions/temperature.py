@@ -44,7 +44,7 @@ def prior_divergence(implied: Tensor, prior: Tensor) -> tuple[float, float]:
 
     As a U-statistic over pairs of documents it is unbiased, where the KL of a mean of N exceeds the truth by the
     mean's own noise; so it may come out below 0. The error has the term that vanishes at the prior and the one that
-    does not (Hoeffding 1948).
+    does not (Hoeffding 1948); at the prior itself it is a quarter too large, as the first is kept above 0.
     """
     n = len(implied)
     scores = (implied - prior) / (2 * prior).sqrt()
