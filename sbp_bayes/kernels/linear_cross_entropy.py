@@ -133,9 +133,7 @@ def _sum(
     That by the bias stays in float32.
     """
     by_e = e.new_zeros(e.shape) if e_too else e.new_empty(0)
-    by_bias = (
-        torch.zeros(len(c), dtype=torch.float32, device=c.device) if bias_too else e.new_empty(0, dtype=torch.float32)
-    )
+    by_bias = c.new_zeros(len(c) if bias_too else 0, dtype=torch.float32)
     by_c = None
     loss, log_totals = e.new_zeros((), dtype=torch.float32), e.new_zeros(len(e), dtype=torch.float32)
     for rows in _kept(weights, c):

@@ -1,4 +1,4 @@
-"""RMSNorm of each head and RoPE in one pass over queries or keys, forwards and backwards; nothing is kept but the input.
+"""RMSNorm of each head and RoPE in one pass over queries or keys, forwards and backwards; only the input is kept.
 
 Definition: `sbp_bayes.model.operations.qk_norm_rope`. The norm is not rounded before it is turned. The gain's gradient
 is summed by each program over its own rows, then over programs: always in the same order.

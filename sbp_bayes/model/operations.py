@@ -122,7 +122,7 @@ def linear_cross_entropy(
 
     e (N, D) hidden states, c (V, D) output matrix, targets (N,), bias (V,), weights (N,) of any signs, never learnt.
     logits = ``e @ c.T + bias``, then ``softcap * tanh(logits / softcap)`` (Gemma 2); lse: log sum exp of the logits,
-    whose square keeps it near 0 (PaLM). A target ``ignore_index`` has weight 0, and tokens of weight 0 may cost nothing.
+    whose square keeps it near 0 (PaLM). A target ``ignore_index`` has weight 0; tokens of weight 0 may cost nothing.
     reduction: none (N,), sum, or mean, which divides by the sum of the weights (0 where all are 0); return_lse: also
     lse (N,), 0 for tokens of weight 0, for reading alone: it has no gradient. float64 inputs give float64.
     """
