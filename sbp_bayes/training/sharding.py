@@ -88,15 +88,25 @@ def load(model: Transformer, weights: dict[str, Tensor], device: torch.device) -
     """Copy weights by name, whole or sharded as the model's own, into ``model`` on ``device``."""
     if model.norm.weight.is_meta:
         model.to_empty(device=device)
-    for name, weight in model.named_parameters():
+    for name, weight in weights_of(model).items():
         _copy(weights[name], weight)
+
+
+def weights_of(model: Transformer) -> dict[str, Tensor]:
+    """The model's weights by name, each process's shards of them where it is sharded.
+
+    FSDP leaves embedding and head gathered after an evaluation, for a backward pass that does not come.
+    """
+    if hasattr(model, "reshard"):
+        model.reshard()
+    return {name: weight.detach() for name, weight in model.named_parameters()}
 
 
 def whole_weights(model: Transformer, keep: bool) -> dict[str, Tensor]:
     """Each weight in full, on the host. All processes take part; those that do not ``keep`` get nothing."""
     kept = {}
-    for name, weight in model.named_parameters():
-        whole = weight.detach().full_tensor() if is_sharded(weight) else weight.detach()
+    for name, weight in weights_of(model).items():
+        whole = weight.full_tensor() if is_sharded(weight) else weight
         if keep:
             kept[name] = whole.cpu().contiguous()
     return kept

@@ -27,7 +27,7 @@ from sbp_bayes.training.nonfinite import Outcomes, Verdict, culprits, flag, skip
 from sbp_bayes.training.objective import evaluate, weighted_loss
 from sbp_bayes.training.optimiser import make_optimiser
 from sbp_bayes.training.parallel import Parallel, alone
-from sbp_bayes.training.sharding import is_sharded, load, place, sharded_as_weights, whole_weights
+from sbp_bayes.training.sharding import is_sharded, load, place, sharded_as_weights, weights_of, whole_weights
 from sbp_bayes.training.state import load_state, map_tensors, save_state
 from sbp_bayes.training.stopwatch import Stopwatch
 
@@ -283,7 +283,7 @@ class _Run:
         self._read()
         state = {
             "identity": self.identity,
-            "model": {name: weight.detach() for name, weight in self.model.named_parameters()},
+            "model": weights_of(self.model),
             "optimiser": self.optimiser.state_dict(),
             **{name: getattr(self, name) for name in STATE},
         }
