@@ -53,7 +53,7 @@ def uniform(n: int, counts: np.ndarray, rng: np.random.Generator) -> Candidates:
 
 
 def similar(vectors: np.ndarray | sparse.csr_matrix, top_k: int, device: "torch.device | str" = "cpu") -> Candidates:
-    """The ``top_k`` nearest documents of each, exact; the score is the cosine. device: where dense ones are searched."""
+    """The ``top_k`` nearest documents of each, exact; the score is the cosine. ``device``: searches dense vectors."""
     n = vectors.shape[0]
     found = nearest(vectors, min(top_k, max(n - 1, 1)), device)
     valid = found.indices >= 0
