@@ -56,12 +56,23 @@ class TrainingSettings:
     context: int = key(0, "tokens of a row, several documents packed; 0: the longest document", 0)
     learning_rate: float = key(0.0, "peak; 0: the size's own", 0)
     warmup: float = key(0.05, "share of the steps", 0, 1)
-    schedule: str = key("cosine", "learning rate after warm-up", among=("cosine", "constant"))
-    weight_decay: float = key(0.1, "AdamW's, on matrices", 0)
+    schedule: str = key("cosine", "learning rate after warm-up", among=("cosine", "constant", "wsd"))
+    decay: float = key(0.2, "share of the steps over which wsd falls", 0, 1, added=True)
+    optimiser: str = key(
+        "adamw", "muon: hidden matrices, AdamW the rest", among=("adamw", "muon", "adamw-bf16"), added=True
+    )
+    weight_decay: float = key(0.1, "on matrices", 0)
     clip: float = key(1.0, "largest gradient norm", 0)
     accumulation: int = key(1, "batches summed into one step's gradient", 1)
     evaluations: int = key(16, "held-out evaluations along the training", 1)
     compile: str = key("auto", "torch.compile", among=("auto", "on", "off"))
+    precision: str = key("float32", "of matrix products", among=("float32", "bfloat16"), added=True)
+    activation_checkpointing: bool = key(False, "less memory, a third more work", added=True)
+    nonfinite: str = key(
+        "stop", "a batch without a finite gradient: stop, or skip it", among=("stop", "skip"), added=True
+    )
+    checkpoints_kept: int = key(2, "newest training states kept", 1, added=True)
+    track: str = key("none", "metrics also to tensorboard", among=("none", "tensorboard"), added=True)
 
 
 @dataclass(frozen=True)

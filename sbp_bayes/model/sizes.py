@@ -23,7 +23,10 @@ class Size:
 
 
 # 3B and 6B are the paper's shapes (the 6B's SwiGLU size is not published: 11,008 gives 6.1B). 1B is Llama 3.2's shape,
-# 125M and 350M are GPT-3's with SwiGLU. Learning rates: 3e-3 at 0.1M by trial, GPT-3's at 125M, 3e-4 from 1B.
+# 125M and 350M are GPT-3's with SwiGLU, the small ones ours.
+# Learning rates follow 6e-4 (125M / parameters)^0.226, within a quarter: the line through 3e-3 at 0.1M, found by trial,
+# and GPT-3's 6e-4 at 125M, which goes on through the 3e-4 that Llama 2 and OLMo took for 7B. Batches
+# are the paper's 2,048 rows of 4,096 from 3B, GPT-3's or half of them down to 125M, and what a CPU can do below.
 SIZES: dict[str, Size] = {
     "0.03M": Size(2, 32, 2, 2, 16, 96, True, 1e4, 4e-3, 1_088),
     "0.1M": Size(2, 64, 2, 2, 32, 192, True, 1e4, 3e-3, 1_088),

@@ -1,5 +1,6 @@
 """What the stages of one seed share: its corpus, and the budget that every arm gets."""
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,13 +55,8 @@ def training_config(config: dict, budget: Budget, seed: int, rate: float = 1.0, 
         "batch_tokens": budget.rows * budget.context,
         "context": budget.context,
         "learning_rate": rate * (settings["learning_rate"] or size_named(config["model"]["size"]).learning_rate),
-        "warmup": settings["warmup"],
-        "schedule": settings["schedule"],
-        "weight_decay": settings["weight_decay"],
-        "clip": settings["clip"],
-        "accumulation": settings["accumulation"],
         "evaluate_every": max(1, round(budget.steps / settings["evaluations"])),
-        "compile": settings["compile"],
         "seed": seed,
     }
-    return TrainingConfig(**{**values, **changes})
+    shared = {f.name for f in dataclasses.fields(TrainingConfig)} & settings.keys()
+    return TrainingConfig(**{**{name: settings[name] for name in shared}, **values, **changes})

@@ -46,7 +46,7 @@ def test_a_path_takes_the_place_of_another_source(tmp_path):
         ("name=stages", "plain folder name"),
         ("name=.locks", "plain folder name"),
         ("training.epochs=true", "expected float"),
-        ("training.schedule=linear", "one of cosine, constant"),
+        ("training.schedule=linear", "one of cosine, constant, wsd"),
         ("corpus.wrld.name=bow", "corpus.wrld"),
         ("corpus.oracle=10", "corpus.oracle = 10"),
         ('arms.names=["sbp", "spb"]', 'unknown arm "spb"'),

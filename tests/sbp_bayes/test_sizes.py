@@ -8,6 +8,7 @@ from sbp_bayes.model.sizes import SIZES, model_config, size_named
 from sbp_bayes.model.transformer import Transformer
 
 MILLIONS = {
+    "0.03M": (35, 0.03),
     "0.1M": (35, 0.1),
     "1M": (2048, 1.06),
     "10M": (8192, 10),
@@ -34,9 +35,12 @@ def test_the_papers_shapes():
     assert three.rope_theta == 5e5 and not three.tied
 
 
-def test_learning_rates_fall_with_size():
-    rates = [size.learning_rate for size in SIZES.values()]
-    assert rates == sorted(rates, reverse=True) and rates[0] == 3e-3
+def test_learning_rates_and_batches_follow_the_size():
+    sizes = list(SIZES.values())
+    rates, batches = [size.learning_rate for size in sizes], [size.batch_tokens for size in sizes]
+    assert rates == sorted(rates, reverse=True) and batches == sorted(batches)
+    for name, rate in zip(SIZES, rates, strict=True):
+        assert rate == pytest.approx(6e-4 * (125 / MILLIONS[name][1]) ** 0.226, rel=0.25), name
 
 
 def test_matrix_parameters_leave_out_the_look_up_table_only():
