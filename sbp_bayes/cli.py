@@ -1,4 +1,4 @@
-"""The command line: `sbp run`, `sbp report`, `sbp export`, and the commands that other packages register.
+"""The command line: `sbp run`, `sbp report`, `sbp export`, `sbp bench`, and the commands that other packages register.
 
 A command is a function ``(arguments: list[str]) -> int`` whose docstring's first line is its help; packages add
 theirs through the entry point group ``sbp_bayes.commands``. Nothing heavy is imported before a command needs it.
@@ -10,6 +10,7 @@ import inspect
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -76,6 +77,20 @@ class ExportArguments:
     """best: lowest loss on held-out documents (for a synthesizer: pairs); final: where training ended."""
 
 
+@dataclass(frozen=True)
+class BenchArguments:
+    """Time every kernel on this machine's GPU against eager PyTorch and torch.compile, and turn on those that win.
+
+    The winners go to a table that every later run on the same GPU and versions reads; without one kernels are off.
+    SBP_BAYES_KERNELS=on or off overrides it. Then what every kernel compiles to for A100 and H100, which needs no GPU.
+    """
+
+    table: Path | None = None
+    """The table; by default $SBP_BAYES_KERNEL_TABLE, or kernels.json in ~/.cache/sbp-bayes."""
+    compiled: bool = True
+    """Also compile every kernel and show registers, spills, shared memory and tensor-core instructions."""
+
+
 def run(arguments: list[str]) -> int:
     """Run an experiment from its TOML file, or continue it; ends in a report."""
     from sbp_bayes.run import Machine, run_experiment
@@ -113,7 +128,19 @@ def export(arguments: list[str]) -> int:
     return 0
 
 
-COMMANDS: dict[str, Callable[[list[str]], int]] = {"run": run, "report": report, "export": export}
+def bench(arguments: list[str]) -> int:
+    """Time the kernels on this machine's GPU and turn on those that win."""
+    parsed = tyro.cli(BenchArguments, prog="sbp bench", args=arguments)
+    if find_spec("triton") is None:
+        raise UserError("sbp bench: needs Triton, which isn't installed (Linux only)")
+    from sbp_bayes.bench import bench as lines
+
+    for line in lines(parsed.table, parsed.compiled):
+        print(line)
+    return 0
+
+
+COMMANDS: dict[str, Callable[[list[str]], int]] = {"run": run, "report": report, "export": export, "bench": bench}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -27,7 +27,8 @@ and the tests, ``sbp bench`` and benchmarks/compile_table.py compile them all fo
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -69,6 +70,18 @@ def serve(op: str, x: Tensor, required: bool = False) -> bool:
     if not INSTALLED or MODE == "off" or not (x.is_cuda or INTERPRETED):
         return False
     return MODE == "on" or INTERPRETED or required or _wins(op, x.get_device())
+
+
+@contextmanager
+def forced(mode: str) -> Iterator[None]:
+    """Kernels "on" or "off" (or "auto") whatever table and environment say: for measurements and tests."""
+    global MODE
+    assert mode in MODES
+    before, MODE = MODE, mode
+    try:
+        yield
+    finally:
+        MODE = before
 
 
 @torch.compiler.assume_constant_result

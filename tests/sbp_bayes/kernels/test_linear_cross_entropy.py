@@ -41,8 +41,7 @@ def exact(e, c, targets, bias=None, softcap=None, reduction="mean", weights=None
 
 
 def in_torch(*inputs, **options):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kernels, "MODE", "off")
+    with kernels.forced("off"):
         return operations.linear_cross_entropy(*inputs, **options)
 
 

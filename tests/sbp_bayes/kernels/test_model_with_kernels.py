@@ -19,8 +19,7 @@ def batch(seed=0):
 
 def losses(dtype, mode):
     """Of each of `STEPS` steps of AdamW on one batch."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kernels, "MODE", mode)
+    with kernels.forced(mode):
         model = Transformer(CONFIG).init(torch.Generator().manual_seed(1)).to(dtype)
         optimiser = torch.optim.AdamW(model.parameters(), lr=1e-2)
         found = []

@@ -36,8 +36,7 @@ def of_heads(function):
 
 
 def in_torch(*inputs):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kernels, "MODE", "off")
+    with kernels.forced("off"):
         return of_heads(operations.qk_norm_rope)(*inputs)
 
 
