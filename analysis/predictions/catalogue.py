@@ -9,10 +9,14 @@ from analysis.predictions import (
     closeness,
     concept_keeping,
     exchangeability,
+    gain_law,
     information_bound,
     martingale,
+    mechanism,
     near_duplicates,
     pairing_law,
+    prior_shift,
+    several_documents,
     style_leak,
     temperature,
     wrong_pairs,
@@ -104,12 +108,44 @@ PREDICTIONS: dict[str, Prediction] = {
         pairing_law.measure,
         pairing_law.applies,
     ),
+    "P10": Prediction(
+        "Posterior in the network",
+        "The network holds the posterior of the concept at the separator, more linearly than a random network or word "
+        "counts do, and writes d2 from there.",
+        "all of the posterior explained, of a one-hot its ceiling; all of the law moved, all of the gain lost",
+        mechanism.measure,
+        mechanism.applies,
+    ),
+    "P11": Prediction(
+        "New prior, foreign documents",
+        "Pairs with other frequencies of concepts shift the odds by their ratio, documents of no concept get the "
+        "posterior that exact Bayes would form, and the prior over a continuum is the pool of concepts seen.",
+        "the new prior's full weight, no gap on foreign documents, no part of the way from pool to population",
+        prior_shift.measure,
+        prior_shift.applies,
+    ),
+    "P12": Prediction(
+        "Gain for pretraining",
+        "What true pairs give beyond random ones is nothing where documents say all or nothing of their concept, and "
+        "most in between.",
+        "no gain in null worlds and where documents identify their concept",
+        gain_law.measure,
+        gain_law.applies,
+    ),
     "P13": Prediction(
         "Information bound",
         "The synthesizer claims no more knowledge of a related document than one document gives of another.",
         "at most I(d1;d2)",
         information_bound.measure,
         information_bound.applies,
+    ),
+    "P14": Prediction(
+        "Several documents",
+        "Evidence of several documents adds up in any order and counts in full, and chains of synthetic documents "
+        "forget their concept as fast as exact Bayes.",
+        "no effect of order, one document's evidence each, the second eigenvalue of the concept kernel",
+        several_documents.measure,
+        several_documents.applies,
     ),
     "P15": Prediction(
         "Temperature",
