@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sbp_bayes import kernels
 from sbp_bayes.errors import UserError
-from sbp_bayes.model import cpu_linear
+from sbp_bayes.model import cpu_cross_entropy, cpu_linear, cpu_norm
 from sbp_bayes.model.document_mask import Segments, flex_attention, varlen_attention
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
         from sbp_bayes.kernels import rms_norm as kernel
 
         return kernel.rms_norm(x, weight, eps)
+    if cpu_norm.serves(x, weight):
+        return cpu_norm.rms_norm(x, weight, eps)
     return F.rms_norm(x, weight.shape, weight, eps)
 
 
@@ -134,6 +136,9 @@ def linear_cross_entropy(
         return kernel.linear_cross_entropy(
             e, c, targets, bias, ignore_index, softcap, reduction, weights, z_loss, return_lse
         )
+    plain = bias is None and softcap is None and not z_loss and not return_lse
+    if plain and reduction == "sum" and weights is not None and cpu_cross_entropy.serves(e, c):
+        return cpu_cross_entropy.weighted_nats(e, c, targets, torch.where(targets == ignore_index, 0.0, weights))
     logits = linear(e, c) if bias is None else F.linear(e, c, bias)
     logits = logits if logits.dtype == torch.float64 else logits.float()
     if softcap is not None:
