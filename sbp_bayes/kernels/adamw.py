@@ -134,5 +134,5 @@ def adamw(
 
 
 @adamw.register_fake
-def _(parameters, gradients, means, squares, streams, rate, beta1, beta2, eps, decay, step, seed) -> None:
+def _(*_: object) -> None:
     return None
