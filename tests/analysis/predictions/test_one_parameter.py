@@ -39,6 +39,9 @@ def test_a_minimum_beyond_the_end_is_the_end_and_a_flat_line_says_nothing():
     draws = torch.randn(400, generator=generator("draws"), dtype=torch.float64) - 5
     beyond = fit_along(lambda value: (draws - value) ** 2, 0.0, 1.0)
     assert (beyond.value, beyond.se) == (0.0, 0.0)
+    close = torch.randn(400, generator=generator("draws"), dtype=torch.float64) - 0.05
+    near = fit_along(lambda value: (close - value) ** 2, 0.0, 1.0)
+    assert near.value == 0.0 and 0 <= near.se < 0.1
     assert fit_along(lambda value: torch.ones(50, dtype=torch.float64), 0.0, 1.0).se == math.inf
 
 
