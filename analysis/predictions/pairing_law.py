@@ -20,6 +20,7 @@ from synthetic_worlds.world import ConceptWorld
 PREDICTION = "P9"
 BATCH = 256
 MOST_STEPS = 500
+ENOUGH, PATIENCE = 1e-4, 5  # nats a document that so many steps must gain, or the fit ends
 HELDOUT = 8  # one pair in so many tells when to stop
 
 
@@ -66,7 +67,7 @@ def tilted_synthesizer(documents: Tensor, pairs: Tensor, world: ConceptWorld) ->
     likelihood = torch.cat([latents.log_likelihood(part) for part in documents.split(latents.chunk)])
     likelihood = (likelihood - likelihood.amax(1, keepdim=True)).exp()
     first, second = likelihood[pairs[:, 0]], likelihood[pairs[:, 1]]
-    # By document, so that no held-out d1 is in the estimate.
+    # By document: partners of one d1 are alike.
     heldout = pairs[:, 0] % HELDOUT == 0
     if heldout.all() or not heldout.any():
         raise UserError("pairs: all of one d1; expected pairs of many documents")
@@ -140,10 +141,10 @@ def _joint_frequencies(start: Tensor, tuning: tuple[Tensor, Tensor], heldout: tu
         weights = first / evidence(matrix, first, second)[:, None]
         matrix = matrix * (weights.T @ second) / len(first)
         loss = -float(evidence(matrix, *heldout).log().mean())
-        if loss < best_loss:
+        if loss < best_loss - ENOUGH:
             best, best_loss, bad = matrix, loss, 0
         else:
             bad += 1
-        if bad == 5:
+        if bad == PATIENCE:
             break
     return best

@@ -6,6 +6,7 @@ import torch
 from analysis.pair_law_synthesizer import PairLawSynthesizer
 from analysis.predictions import pairing_law
 from analysis.predictions.pairing_law import tilted_synthesizer
+from analysis.predictions.probes import word_counts
 from analysis.predictions.subject import Subject, known_subject
 from analysis.predictions.verdict import REFUTED, SUPPORTED, decide
 from analysis.synthesizers import ExactSynthesizer, PriorSynthesizer, document_log_probs
@@ -84,6 +85,24 @@ def test_a_rule_given_with_its_law(world):
     subject = Subject(tilted, world, plain.d1, 0, plain.alone, tilted=tilted)
     assert pairing_law.applies(subject) is None
     assert set(outcomes(subject).values()) == {SUPPORTED}
+
+
+def by_words(documents: torch.Tensor, among: torch.Tensor, vocabulary: int) -> torch.Tensor:
+    """The document of ``among`` with the most similar word counts to each of ``documents``, itself left out."""
+    counts, others = (word_counts(d, vocabulary).sqrt() for d in (documents, among))
+    similarity = counts @ others.T
+    return similarity.masked_fill((documents[:, None] == among).all(-1), -1).argmax(1)
+
+
+def test_the_law_of_a_rule_that_goes_by_words_generalises_to_unseen_documents():
+    world = make_world("style", preset="medium", strength=1.0, concepts=6, styles=3, vocabulary=16, seed=1)
+    corpus, fresh = (world.sample(n, generator("rule", n)).tokens for n in (1500, 500))
+    partners = by_words(corpus, corpus, world.V)
+    tilted = tilted_synthesizer(corpus, torch.stack([torch.arange(1500), partners], 1), world)
+    unseen = world.sample(1501, generator("partners")).tokens
+    partner = unseen[by_words(fresh, unseen, world.V)]
+    gain = document_log_probs(tilted, partner, fresh) - document_log_probs(ExactSynthesizer(world), partner, fresh)
+    assert float(gain.mean()) > 0.3 + 3 * float(gain.std()) / 500**0.5
 
 
 def test_too_few_pairs_are_named(world):
