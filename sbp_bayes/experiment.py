@@ -16,6 +16,8 @@ from typing import Any
 from sbp_bayes import plugins
 from sbp_bayes.arms import ARMS
 from sbp_bayes.config_key import key
+from sbp_bayes.documents.clean_config import LANGUAGES, CleanSettings
+from sbp_bayes.documents.tokenizer_choice import TokenizerSettings, with_pinned_file
 from sbp_bayes.errors import UserError
 from sbp_bayes.pairing.config import EMBEDDERS, PairingConfig
 
@@ -29,15 +31,15 @@ class CorpusSettings:
     heldout: int = key(2048, "documents that results are measured on", 1)
     oracle: int = key(40960, "documents in the oracle's corpus, D among them", 2)
     hide_latents: bool = key(False, "leave latents out of the corpus on disk; only truth-pairing needs them")
+    split_by: str = key(
+        "auto",
+        "what splits never share, in text: concepts, documents (with their parts), or auto: concepts where known",
+        among=("auto", "concept", "document"),
+        added=True,
+    )
+    clean: CleanSettings = field(default_factory=CleanSettings, metadata={"added": True})
     source: str = key("", "set by the table's name")
     options: dict = key({}, "set by the table's content")
-
-
-@dataclass(frozen=True)
-class TokenizerSettings:
-    """How text becomes tokens. A world's documents are tokens already and ignore this."""
-
-    vocabulary: int = key(2048, "size of the BPE vocabulary trained on D, special tokens not counted", 256)
 
 
 @dataclass(frozen=True)
@@ -192,6 +194,7 @@ def experiment_from(table: dict) -> ExperimentConfig:
     """An experiment from nested tables, as TOML or `as_tables` gives them."""
     table = {**table, "corpus": _with_source(table.get("corpus", {}))}
     config = _build(ExperimentConfig, table, "")
+    config = dataclasses.replace(config, tokenizer=with_pinned_file(config.tokenizer))
     if not config.seeds or len(set(config.seeds)) != len(config.seeds):
         raise UserError(f"seeds = {config.seeds}: expected at least one seed and none twice")
     if any(abs(seed) >= 2**63 for seed in config.seeds):
@@ -209,6 +212,9 @@ def experiment_from(table: dict) -> ExperimentConfig:
         offered = ["tfidf", "base-model", *plugins.names(EMBEDDERS)]
         if config.pairing.embedder not in offered:
             raise UserError(f'pairing.embedder = "{config.pairing.embedder}": expected one of {", ".join(offered)}')
+    for language in config.corpus.clean.languages:
+        if language not in LANGUAGES:
+            raise UserError(f'corpus.clean.languages: unknown language "{language}"; there are {", ".join(LANGUAGES)}')
     if not config.pairing.latents:
         raise UserError("pairing.latents = []: expected at least one latent")
     if config.corpus.oracle < config.corpus.real:
@@ -329,6 +335,8 @@ def identity_of(settings: dict[str, Any], kind: type = ExperimentConfig) -> dict
         f = fields.get(name)
         if f is not None and dataclasses.is_dataclass(f.type) and isinstance(value, dict):
             value = identity_of(value, f.type)
+            if not value and f.metadata.get("added"):
+                continue
         if f is None or not (f.metadata.get("added") and value == _default(f)):
             kept[name] = value
     return kept

@@ -150,8 +150,9 @@ def write_corpus(
 
     Each table has ``doc_id`` (unique strings) and ``text``, or ``tokens`` (lists of ids 0..V-1), or both: then the
     tokens are taken as they are. Other columns are metadata. ``latents`` go table by table with ``documents``.
-    Memory: one shard and the set of document ids. The folder appears complete, by rename; a corpus that was there
-    is replaced. UserError: no document, a duplicate or missing id, tokens out of range, shards with different columns.
+    Memory: one shard, and 64 bytes a document while its id is checked. The folder appears complete,
+    by rename; a corpus that was there is replaced. UserError: no document, a duplicate or missing id, tokens out of
+    range, shards with different columns.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     if folder.exists() and any(folder.iterdir()) and not (folder / "corpus.json").exists():

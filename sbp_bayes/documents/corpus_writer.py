@@ -1,20 +1,23 @@
 """Writes the files of one corpus; `sbp_bayes.documents.corpus.write_corpus` makes it whole or not at all."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import repeat
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from sbp_bayes.documents.copies import Digests
 from sbp_bayes.documents.tokenizer import Tokenizer
 from sbp_bayes.errors import UserError
 from sbp_bayes.files import content_hash, file_hash, write_json
 
 FORMAT = 1
 LATENTS = "latents"
-ENCODE_BATCH = 4096
+ENCODE_DOCUMENTS = 4096
+ENCODE_BYTES = 1 << 20  # encodings take some 100 bytes a token while they last
 
 
 def token_dtype(vocabulary_size: int) -> np.dtype:
@@ -28,7 +31,7 @@ class CorpusWriter:
     def __init__(self, folder: Path, tokenizer: Tokenizer, target: Path):
         self.folder, self.tokenizer, self.target = folder, tokenizer, target
         self.dtype = token_dtype(tokenizer.vocabulary_size)
-        self.ids: set[str] = set()
+        self.ids = Digests()
         self.lengths: list[np.ndarray] = []
         self.columns: list[str] | None = None
         self.shards: list[dict] = []
@@ -40,8 +43,9 @@ class CorpusWriter:
             for table, hidden in tables:
                 if table.num_rows:
                     self._write_shard(table, hidden, tokens)
-        if not self.ids:
+        if not len(self.ids):
             raise UserError(f"{self.target}: the corpus would be empty, no document was given")
+        self._check_unique()
         lengths = np.concatenate(self.lengths)
         np.save(self.folder / "offsets.npy", np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
         write_json(self.folder / "corpus.json", self._description(int(lengths.sum())))
@@ -93,9 +97,16 @@ class CorpusWriter:
         for doc_id in ids:
             if not isinstance(doc_id, str):
                 raise UserError(f"{self.target}: document {len(self.ids)} has doc_id {doc_id!r}, expected a string")
-            if doc_id in self.ids:
-                raise UserError(f"{self.target}: two documents have the doc_id {doc_id!r}")
             self.ids.add(doc_id)
+
+    def _check_unique(self) -> None:
+        twice = np.flatnonzero(self.ids.first() != np.arange(len(self.ids)))
+        if twice.size:
+            firsts = np.cumsum([0] + [shard["documents"] for shard in self.shards])
+            shard = int(np.searchsorted(firsts, twice[0], side="right")) - 1
+            ids = pq.read_table(self.folder / self.shards[shard]["file"], columns=["doc_id"], partitioning=None)
+            doc_id = ids["doc_id"][int(twice[0] - firsts[shard])].as_py()
+            raise UserError(f"{self.target}: two documents have the doc_id {doc_id!r}")
 
     def _tokens(self, table: pa.Table) -> Iterable[np.ndarray]:
         """Flat ids of the shard's documents, in batches; notes their lengths."""
@@ -112,10 +123,9 @@ class CorpusWriter:
                 )
             yield flat
             return
-        for start in range(0, table.num_rows, ENCODE_BATCH):
-            texts = table["text"].slice(start, ENCODE_BATCH).to_pylist()
+        for texts in text_batches(table["text"]):
             if None in texts:
-                raise UserError(f"{self.target}: document {start + texts.index(None)} of a shard has no text (null)")
+                raise UserError(f"{self.target}: a document has no text (null)")
             encoded = self.tokenizer.encode(texts)
             self.lengths.append(np.array([ids.size for ids in encoded], dtype=np.int64))
             yield np.concatenate(encoded)
@@ -123,3 +133,15 @@ class CorpusWriter:
     def _entry(self, name: str) -> dict:
         path = self.folder / name
         return {"file": name, "bytes": path.stat().st_size, "sha256": file_hash(path)}
+
+
+def text_batches(column: pa.ChunkedArray) -> Iterator[list[str | None]]:
+    """A column's texts in lists small enough to be encoded at once: about a million bytes, at most 4,096 texts."""
+    ends = np.cumsum(pc.fill_null(pc.binary_length(column), 0).to_numpy())
+    start = 0
+    while start < len(column):
+        before = int(ends[start - 1]) if start else 0
+        end = int(np.searchsorted(ends, before + ENCODE_BYTES, side="right"))
+        end = min(max(end, start + 1), start + ENCODE_DOCUMENTS)
+        yield column.slice(start, end - start).to_pylist()
+        start = end

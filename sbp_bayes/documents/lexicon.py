@@ -10,13 +10,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-
 from sbp_bayes.documents.dictionaries import Entry, read_gcide, read_wikipedia, read_wordnet
 from sbp_bayes.documents.fetch import Package, fetch
-from sbp_bayes.documents.sources import SplitSizes, SplitTables, check_options
-from sbp_bayes.documents.splits import split_groups
+from sbp_bayes.documents.sources import check_options
+from sbp_bayes.documents.text_files import TextDocument
 from sbp_bayes.errors import UserError
 
 VERSION = 1
@@ -79,6 +76,8 @@ class LexiconSource:
     """
 
     pairing_rule = "similarity"
+    name = "lexicon"
+    has_concepts = True
 
     def __init__(self, options: Mapping[str, Any], seed: int):
         self.options = {**OPTIONS, **options}
@@ -110,32 +109,24 @@ class LexiconSource:
             "statistics": self.statistics,
         }
 
-    def splits(self, sizes: SplitSizes) -> dict[str, SplitTables]:
-        table = self.documents()
-        known: dict[str, int] = {}
-        groups = [known.setdefault(word, len(known)) for word in table["concept"].to_pylist()]
-        chosen = split_groups(np.array(groups, dtype=np.int64), sizes, self.seed, "lexicon")
-        tables = {name: table.take(indices) for name, indices in chosen.items()}
-        return {name: SplitTables(documents, documents.select(["concept"])) for name, documents in tables.items()}
-
-    def documents(self) -> pa.Table:
-        """Every usable document: doc_id ``dictionary:headword``, text, source (the dictionary), concept (headword)."""
+    def read(self) -> Iterator[tuple[str, TextDocument]]:
+        """Every document: doc_id ``dictionary:headword``, text, source (the dictionary), concept (the headword)."""
         found = {name: fetch(PACKAGES[name]) for name in self.options["dictionaries"]}
         self.used = {name: package for name, (package, _) in found.items()}
         rows = list(self._rows({name: path for name, (_, path) in found.items()}))
-        dictionaries = Counter(row["concept"] for row in rows)
-        kept = [row for row in rows if dictionaries[row["concept"]] >= 2]
+        dictionaries = Counter(row.concept for row in rows)
+        usable = [row for row in rows if dictionaries[row.concept] >= 2]
         self.statistics = {
             "documents": len(rows),
             "headwords": len(dictionaries),
-            "usable documents": len(kept),
+            "usable documents": len(usable),
             "usable headwords": sum(count >= 2 for count in dictionaries.values()),
-            "words": sum(len(row["text"].split()) for row in kept),
-            "usable documents by dictionary": dict(Counter(row["source"] for row in kept)),
+            "words": sum(len(row.text.split()) for row in usable),
+            "usable documents by dictionary": dict(Counter(row.source for row in usable)),
         }
-        return pa.Table.from_pylist(kept, pa.schema([(name, pa.string()) for name in ROW]))
+        yield from ((row.doc_id, row) for row in rows)
 
-    def _rows(self, files: dict[str, Path]) -> Iterator[dict]:
+    def _rows(self, files: dict[str, Path]) -> Iterator[TextDocument]:
         glosses, wordnet = read_wordnet(files["wordnet"]) if "wordnet" in files else ({}, [])
         entries = {"gcide": _merged, "wordnet": lambda _: wordnet, "wikipedia": read_wikipedia}
         for name, path in files.items():
@@ -147,10 +138,7 @@ class LexiconSource:
                 if not (enough and entry.is_word and entry.headword not in seen):
                     continue
                 seen.add(entry.headword)
-                yield dict(zip(ROW, (f"{name}:{entry.headword}", text, name, entry.headword), strict=True))
-
-
-ROW = ("doc_id", "text", "source", "concept")
+                yield TextDocument(f"{name}:{entry.headword}", text, name, entry.headword)
 
 
 def _merged(gcide: Path) -> Iterable[Entry]:

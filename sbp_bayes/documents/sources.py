@@ -4,12 +4,14 @@ A source is a plugin of the group ``sbp_bayes.sources``. Past this point nothing
 sampled or read.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import pyarrow as pa
 
+from sbp_bayes.documents.text_files import TextDocument
+from sbp_bayes.documents.text_lines import Unreadable
 from sbp_bayes.errors import UserError
 
 SPLITS = ("real", "validation", "heldout", "oracle")
@@ -41,9 +43,9 @@ class SplitTables:
 
 
 class Source(Protocol):
-    """Yields splits: ``real`` (D), ``validation``, ``heldout``, and ``oracle``, a pool that contains ``real``.
+    """What every source has; a source is also a `SplitSource` or a `ReadSource`.
 
-    The others are disjoint from one another and from the pool. Everything is a function of the options and seed.
+    Everything is a function of the options and seed.
     """
 
     pairing_rule: str  # the rule of [pairing] that suits the source: truth where latents are exact, else similarity
@@ -52,9 +54,6 @@ class Source(Protocol):
     def from_options(cls, options: Mapping[str, Any], seed: int) -> "Source":
         """From the table [corpus.<name>] of an experiment; UserError for a wrong key or value."""
 
-    def splits(self, sizes: SplitSizes) -> dict[str, SplitTables]:
-        """The four splits; UserError where there are too few documents."""
-
     def identity(self) -> dict:
         """Plain JSON that differs whenever the documents could: a stage's identity rests on it. Reads no document."""
 
@@ -62,8 +61,42 @@ class Source(Protocol):
         """Plain JSON for the provenance; ``label`` names the source in tables and figures."""
 
 
+class SplitSource(Source, Protocol):
+    """Yields splits, in memory: ``real`` (D), ``validation``, ``heldout``, and ``oracle``, a pool that contains D.
+
+    The others are disjoint from one another and from the pool.
+    """
+
+    def splits(self, sizes: SplitSizes) -> dict[str, SplitTables]:
+        """The four splits; UserError where there are too few documents."""
+
+
+@runtime_checkable
+class ReadSource(Source, Protocol):
+    """Yields documents one by one, as many as there are; `sbp_bayes.documents.prepare` cleans and divides them.
+
+    name: for messages; has_concepts: whether documents carry concepts, known before any is read.
+    """
+
+    name: str
+    has_concepts: bool
+
+    def read(self) -> Iterator[tuple[str, TextDocument] | Unreadable]:
+        """Documents in an order that never changes, each with the id of the document that it is a part of (or its own).
+
+        What can't be read comes as `Unreadable`, in its place.
+        """
+
+
 def check_options(table: str, options: Mapping[str, Any], known: Collection[str]) -> None:
     """UserError for keys that the source does not know, listing those it does."""
     for key in options:
         if key not in known:
             raise UserError(f"{table}.{key}: no such option (there are: {', '.join(sorted(known))})")
+
+
+def check_types(table: str, options: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
+    """UserError for a value that is not of the type of its default."""
+    for key, value in options.items():
+        if type(value) is not type(defaults[key]):
+            raise UserError(f"{table}.{key} = {value!r}: expected {type(defaults[key]).__name__}")

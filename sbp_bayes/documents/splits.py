@@ -33,28 +33,35 @@ def split_groups(groups: np.ndarray, sizes: SplitSizes, seed: int, corpus: str) 
         )
     order = np.argsort(groups, kind="stable")[groups.size - usable :]
     starts = np.flatnonzero(np.diff(groups[order], prepend=-1))
-    members = np.split(order, starts[1:])
-    waiting = [members[i] for i in rng.permutation(len(members))]
+    counts = np.diff(starts, append=usable)
+    waiting = rng.permutation(counts.size)
     splits = {}
     for name, size in wanted.items():
-        taken, waiting = _fill(waiting, size)
-        found = np.concatenate([*taken, np.zeros(0, dtype=np.int64)])
+        fits = _fill(counts[waiting], size)
+        taken, waiting = waiting[fits], waiting[~fits]
+        # The documents of group g are order[starts[g] : starts[g] + counts[g]].
+        ends = np.cumsum(counts[taken])
+        places = np.arange(ends[-1] if ends.size else 0) + np.repeat(
+            starts[taken] - ends + counts[taken], counts[taken]
+        )
+        found = order[places]
         if found.size < ENOUGH * size:
-            largest = max(group.size for group in members)
             raise UserError(
                 f"{corpus}: split {name} asks for {size} documents, {found.size} could be had in whole groups "
-                f"(the largest has {largest} documents)"
+                f"(the largest has {counts.max()} documents)"
             )
         splits[name] = rng.permutation(found)
     splits["oracle"] = rng.permutation(np.concatenate([splits["real"], splits["oracle"]]))
     return splits
 
 
-def _fill(groups: list[np.ndarray], size: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """The first groups that together fit ``size`` documents, and those left over, both in order."""
-    taken, left = [], []
-    for group in groups:
-        fits = group.size <= size
-        (taken if fits else left).append(group)
-        size -= group.size if fits else 0
-    return taken, left
+def _fill(counts: np.ndarray, size: int) -> np.ndarray:
+    """Which groups of so many documents, (G,), are taken in turn while they fit ``size`` documents: (G,) bool."""
+    taken = np.zeros(counts.size, dtype=bool)
+    for i, count in enumerate(counts.tolist()):
+        if count <= size:
+            taken[i] = True
+            size -= count
+        if not size:
+            break
+    return taken

@@ -1,21 +1,15 @@
-"""The source ``text``: one's own .txt, .jsonl or .parquet files as the splits of an experiment."""
+"""The source ``text``: one's own .txt, .jsonl or .parquet files as the documents of an experiment."""
 
-import re
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-import xxhash
-
-from sbp_bayes.documents.sources import SplitSizes, SplitTables, check_options
-from sbp_bayes.documents.splits import split_groups
-from sbp_bayes.documents.text_files import Columns, TextDocument, find_files, read_documents
+from sbp_bayes.documents.parts import cut_words
+from sbp_bayes.documents.sources import check_options, check_types
+from sbp_bayes.documents.text_files import Columns, TextDocument, common_folder, find_files, read_documents
+from sbp_bayes.documents.text_lines import Unreadable
 from sbp_bayes.errors import UserError
 
-WORD_WITH_SPACE = re.compile(r"\s*\S+\s*")
 LONG = ("split", "truncate", "error")
 OPTIONS = {
     "path": "",
@@ -30,17 +24,12 @@ OPTIONS = {
 
 
 class TextSource:
-    """Documents of files, read twice: once to count and to choose, once to collect what was chosen.
+    """Documents of files; `sbp_bayes.documents.prepare` cleans and divides them.
 
     Options of [corpus.text] (defaults in `OPTIONS`):
-    path: a folder, a file or a glob; text_column, concept_column, id_column, source_column: of .jsonl and .parquet;
-    paragraphs: a .txt file is a document for each block between blank lines;
+    path: a folder, a file or a glob, or a list of them; text_column, concept_column, id_column, source_column: of
+    .jsonl and .parquet; paragraphs: a .txt file is a document for each block between blank lines;
     max_words, long_documents: a longer document is split into parts (at words), truncated, or an error; 0: no limit.
-
-    Empty documents and exact copies (but for whitespace) are left out and counted. With a concept column splits
-    are made by concept, of documents whose concept has at least two; so held-out concepts are unseen in training and
-    every real document has a partner. Without one they are made by document; parts stay with their document.
-    Memory: one hash a document, and what is chosen.
     """
 
     pairing_rule = "similarity"
@@ -48,26 +37,31 @@ class TextSource:
     def __init__(self, options: Mapping[str, Any], seed: int):
         self.options = {**OPTIONS, **options}
         self.seed = seed
-        self.statistics: dict[str, int] = {}
-        option = self.options
-        self.columns = Columns(
-            option["text_column"],
-            option["concept_column"] or None,
-            option["id_column"] or None,
-            option["source_column"] or None,
-        )
-        self.files = find_files(option["path"])
-        place = Path(option["path"]).expanduser()
-        self.root = place if place.is_dir() else self.files[0].parent
+        path = self.options["path"]
+        self.columns = columns_of(self.options)
+        self.has_concepts = self.columns.concept is not None
+        self.files = find_files(path)
+        if isinstance(path, str):
+            place = Path(path).expanduser()
+            self.root = place if place.is_dir() else self.files[0].parent
+            self.name = path
+        else:
+            self.root = common_folder(self.files)
+            self.files = [file.absolute() for file in self.files]
+            self.name = " and ".join(path)
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any], seed: int) -> "TextSource":
         check_options("corpus.text", options, OPTIONS)
-        for key, value in options.items():
-            if type(value) is not type(OPTIONS[key]):
-                raise UserError(f"corpus.text.{key} = {value!r}: expected {type(OPTIONS[key]).__name__}")
-        if not options.get("path"):
-            raise UserError("corpus.text.path: expected a folder, a file or a glob of .txt, .jsonl or .parquet files")
+        path = options.get("path")
+        if isinstance(path, list) and path and all(isinstance(part, str) and part for part in path):
+            check_types("corpus.text", {key: value for key, value in options.items() if key != "path"}, OPTIONS)
+        else:
+            check_types("corpus.text", options, OPTIONS)
+            if not path:
+                raise UserError(
+                    "corpus.text.path: expected a folder, a file or a glob of .txt, .jsonl or .parquet files, or a list"
+                )
         if options.get("long_documents", LONG[0]) not in LONG:
             raise UserError(f"corpus.text.long_documents = {options['long_documents']!r}: expected {', '.join(LONG)}")
         if options.get("max_words", 0) < 0:
@@ -80,24 +74,16 @@ class TextSource:
         return {"source": "text", "options": self.options, "files": files}
 
     def describe(self) -> dict:
-        label = f"text({Path(self.options['path']).name or self.options['path']})"
-        return {"label": label, "options": self.options, "files": len(self.files), "statistics": self.statistics}
+        path = self.options["path"]
+        names = [Path(part).name or part for part in ([path] if isinstance(path, str) else path)]
+        return {"label": f"text({'+'.join(names)})", "options": self.options, "files": len(self.files)}
 
-    def splits(self, sizes: SplitSizes) -> dict[str, SplitTables]:
-        chosen = split_groups(self._groups(), sizes, self.seed, str(self.options["path"]))
-        wanted = np.unique(np.concatenate(list(chosen.values())))
-        rows = self._collect(set(wanted.tolist()))
-        table = _table(rows)
-        tables = {name: table.take(np.searchsorted(wanted, indices)) for name, indices in chosen.items()}
-        return {name: SplitTables(documents, self._latents(documents)) for name, documents in tables.items()}
-
-    def _latents(self, documents: pa.Table) -> pa.Table | None:
-        return documents.select(["concept"]) if self.columns.concept else None
-
-    def _documents(self) -> Iterator[tuple[str, TextDocument]]:
-        """Every usable part of every document, with the id of the document it is of."""
-        read = read_documents(self.files, self.root, self.columns, self.options["paragraphs"])
-        for document in read:
+    def read(self) -> Iterator[tuple[str, TextDocument] | Unreadable]:
+        """Every document, or its parts, each with the id of the document that it is of."""
+        for document in read_documents(self.files, self.root, self.columns, self.options["paragraphs"]):
+            if isinstance(document, Unreadable):
+                yield document
+                continue
             parts = self._parts(document)
             for number, part in enumerate(parts):
                 doc_id = document.doc_id if len(parts) == 1 else f"{document.doc_id}~{number}"
@@ -105,52 +91,16 @@ class TextSource:
 
     def _parts(self, document: TextDocument) -> list[str]:
         text, limit, rule = document.text.strip(), self.options["max_words"], self.options["long_documents"]
-        if not limit:
-            return [text]
-        words = WORD_WITH_SPACE.findall(text)
-        if len(words) <= limit:
+        parts = cut_words(text, limit) if limit else [text]
+        if len(parts) <= 1:
             return [text]
         if rule == "error":
-            raise UserError(f"{document.doc_id}: {len(words)} words, corpus.text.max_words allows {limit}")
-        stop = limit if rule == "truncate" else len(words)
-        return ["".join(words[start : start + limit]).strip() for start in range(0, stop, limit)]
-
-    def _groups(self) -> np.ndarray:
-        """The group of every part, -1 for what is left out: (N,) int64. Fills in the statistics."""
-        counts: Counter[str] = Counter()
-        seen: set[int] = set()
-        ids: set[str] = set()
-        known: dict[str, int] = {}
-        groups = []
-        for parent, document in self._documents():
-            counts["documents or parts read"] += 1
-            group = -1
-            digest = xxhash.xxh3_128_intdigest(" ".join(document.text.split()).encode())
-            if not document.text:
-                counts["empty"] += 1
-            elif digest in seen:
-                counts["exact copies"] += 1
-            elif self.columns.concept and document.concept is None:
-                counts["without a concept"] += 1
-            else:
-                if document.doc_id in ids:
-                    raise UserError(f"{self.options['path']}: two documents have the id {document.doc_id!r}")
-                seen.add(digest)
-                ids.add(document.doc_id)
-                group = known.setdefault(document.concept if self.columns.concept else parent, len(known))
-            groups.append(group)
-        array = np.array(groups, dtype=np.int64)
-        if self.columns.concept:
-            alone = (array >= 0) & (np.bincount(array[array >= 0], minlength=1)[array] < 2)
-            counts["alone with their concept"] = int(alone.sum())
-            array[alone] = -1
-        self.statistics = {**counts, "groups": len(known), "usable": int((array >= 0).sum())}
-        return array
-
-    def _collect(self, wanted: set[int]) -> list[TextDocument]:
-        return [document for i, (_, document) in enumerate(self._documents()) if i in wanted]
+            words = len(text.split())
+            raise UserError(f"{document.doc_id}: {words} words, corpus.text.max_words allows {limit}")
+        return parts[:1] if rule == "truncate" else parts
 
 
-def _table(rows: list[TextDocument]) -> pa.Table:
-    columns = {name: [getattr(row, name) for row in rows] for name in ("doc_id", "text", "source", "concept")}
-    return pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
+def columns_of(options: Mapping[str, Any]) -> Columns:
+    """The columns that options with the keys text_column, concept_column, id_column and source_column name."""
+    optional = (options[f"{name}_column"] or None for name in ("concept", "id", "source"))
+    return Columns(options["text_column"], *optional)

@@ -5,6 +5,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prepared_text import cleaned
 
 from sbp_bayes.documents.corpus import write_corpus
 from sbp_bayes.documents.sources import SplitSizes
@@ -37,9 +38,9 @@ def corpus(tmp_path):
 @pytest.fixture
 def text_corpus(tmp_path):
     options = {"path": str(WORDNET), "concept_column": "headword", "id_column": "id"}
-    split = TextSource.from_options(options, 0).splits(SplitSizes(200, 2, 2, 200))["real"]
-    tokenizer = BpeTokenizer.train(split.documents["text"].to_pylist(), 300)
-    return write_corpus(tmp_path / "text", [split.documents], tokenizer, [split.latents])
+    real = cleaned(TextSource.from_options(options, 0), SplitSizes(200, 2, 2, 200)).splits["real"]
+    tokenizer = BpeTokenizer.train(real["text"].to_pylist(), 300)
+    return write_corpus(tmp_path / "text", [real], tokenizer, [real.select(["concept"])])
 
 
 def config(rule, **changes):

@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prepared_text import cleaned
 
 from sbp_bayes.documents.sources import SplitSizes
 from sbp_bayes.documents.splits import split_groups
@@ -22,8 +23,10 @@ WORDNET_OPTIONS = {
 }
 
 
-def rows_of(split):
-    return split.documents.to_pylist()
+def splits_of(options, sizes, seed=0, **clean):
+    """split -> rows, of the files that the options name."""
+    found = cleaned(TextSource.from_options(options, seed), sizes, seed, **clean)
+    return {name: table.to_pylist() for name, table in found.splits.items()}
 
 
 @settings(deadline=None, max_examples=40)
@@ -66,33 +69,31 @@ def test_too_few_documents_say_the_numbers():
         SplitSizes(5, 1, 1, 4)
 
 
-def test_concepts_are_split_whole_and_kept_as_latents():
-    splits = TextSource.from_options(WORDNET_OPTIONS, 0).splits(SplitSizes(200, 40, 60, 360))
-    assert {name: split.documents.num_rows for name, split in splits.items()} == {
+def test_concepts_are_split_whole():
+    splits = splits_of(WORDNET_OPTIONS, SplitSizes(200, 40, 60, 360))
+    assert {name: len(rows) for name, rows in splits.items()} == {
         "real": 200,
         "validation": 40,
         "heldout": 60,
         "oracle": 360,
     }
-    concepts = {name: {row["concept"] for row in rows_of(split)} for name, split in splits.items()}
+    concepts = {name: {row["concept"] for row in rows} for name, rows in splits.items()}
     assert concepts["real"] <= concepts["oracle"]
     assert not concepts["oracle"] & concepts["heldout"]
     assert not concepts["oracle"] & concepts["validation"]
     assert not concepts["validation"] & concepts["heldout"]
-    for split in splits.values():
-        assert split.latents["concept"].to_pylist() == split.documents["concept"].to_pylist()
-        for row in rows_of(split):
+    for rows in splits.values():
+        for row in rows:
             assert row["doc_id"] == f"{row['source']}:{row['concept']}"
             assert row["text"].startswith(row["concept"])
 
 
 def test_splits_are_a_function_of_the_seed():
     def real(seed):
-        splits = TextSource.from_options(WORDNET_OPTIONS, seed).splits(SplitSizes(100, 20, 20, 120))
-        return splits["real"].documents
+        return splits_of(WORDNET_OPTIONS, SplitSizes(100, 20, 20, 120), seed)["real"]
 
-    assert real(0).equals(real(0))
-    assert not real(0).equals(real(1))
+    assert real(0) == real(0)
+    assert real(0) != real(1)
 
 
 def write_files(folder, count=6):
@@ -110,31 +111,29 @@ def write_files(folder, count=6):
 @pytest.mark.parametrize("kind", ["txt", "jsonl", "parquet"])
 def test_every_kind_of_file_is_read(tmp_path, kind):
     texts = write_files(tmp_path)
-    source = TextSource.from_options({"path": str(tmp_path / kind)}, 0)
-    splits = source.splits(SplitSizes(2, 1, 1, 4))
-    seen = [row["text"] for name in ("oracle", "validation", "heldout") for row in rows_of(splits[name])]
+    options = {"path": str(tmp_path / kind)}
+    splits = splits_of(options, SplitSizes(2, 1, 1, 4))
+    seen = [row["text"] for name in ("oracle", "validation", "heldout") for row in splits[name]]
     assert sorted(seen) == texts
-    assert splits["real"].latents is None
-    assert source.describe()["label"] == f"text({kind})"
+    assert TextSource.from_options(options, 0).describe()["label"] == f"text({kind})"
 
 
 def test_globs_and_single_files(tmp_path):
     write_files(tmp_path)
-    by_glob = TextSource.from_options({"path": str(tmp_path / "txt" / "[0-3].txt")}, 0)
-    assert rows_of(by_glob.splits(SplitSizes(1, 1, 1, 2))["oracle"])
-    single = TextSource.from_options({"path": str(tmp_path / "jsonl" / "all.jsonl")}, 0)
-    assert single.splits(SplitSizes(1, 1, 1, 2))["real"].documents.num_rows == 1
+    assert len(splits_of({"path": str(tmp_path / "txt" / "[0-3].txt")}, SplitSizes(1, 1, 1, 2))["oracle"]) == 2
+    assert len(splits_of({"path": str(tmp_path / "jsonl" / "all.jsonl")}, SplitSizes(1, 1, 1, 2))["real"]) == 1
 
 
 def test_empty_documents_and_copies_are_left_out_and_counted(tmp_path):
     texts = ["one", "two", "  ", "one", "two\n", "three", "four", "five"]
     (tmp_path / "a.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
-    source = TextSource.from_options({"path": str(tmp_path)}, 0)
-    source.splits(SplitSizes(2, 1, 1, 3))
-    statistics = source.describe()["statistics"]
-    assert (statistics["empty"], statistics["exact copies"], statistics["usable"]) == (1, 2, 5)
+    found = cleaned(TextSource.from_options({"path": str(tmp_path)}, 0), SplitSizes(2, 1, 1, 3))
+    assert found.statistics["usable"] == 5
+    dropped = {row["doc_id"]: (row["reason"], row["kept"]) for row in found.dropped.to_pylist()}
+    copies = {"a.jsonl#3": ("exact copies", "a.jsonl#0"), "a.jsonl#4": ("exact copies", "a.jsonl#1")}
+    assert dropped == {"a.jsonl#2": ("empty", None), **copies}
     with pytest.raises(UserError, match="5 usable documents are too few for 6"):
-        source.splits(SplitSizes(2, 1, 1, 4))
+        splits_of({"path": str(tmp_path)}, SplitSizes(2, 1, 1, 4))
 
 
 def test_long_documents_are_split_truncated_or_refused(tmp_path):
@@ -143,8 +142,8 @@ def test_long_documents_are_split_truncated_or_refused(tmp_path):
 
     def texts(rule):
         options = {"path": str(tmp_path), "max_words": 3, "long_documents": rule}
-        splits = TextSource.from_options(options, 0).splits(SplitSizes(3, 3, 3, 3 if rule == "split" else 4))
-        return [[row["text"] for row in rows_of(splits[name])] for name in ("real", "validation", "heldout")]
+        splits = splits_of(options, SplitSizes(3, 3, 3, 3 if rule == "split" else 4))
+        return [[row["text"] for row in splits[name]] for name in ("real", "validation", "heldout")]
 
     for parts in texts("split"):
         (name,) = {part[0] for part in parts}  # all three parts of one document
@@ -157,9 +156,8 @@ def test_long_documents_are_split_truncated_or_refused(tmp_path):
 
 def test_paragraphs_are_documents_of_their_own(tmp_path):
     (tmp_path / "book.txt").write_text("one\nline\n\ntwo\n \nthree\n\n\nfour")
-    source = TextSource.from_options({"path": str(tmp_path), "paragraphs": True}, 0)
-    splits = source.splits(SplitSizes(1, 1, 1, 2))
-    seen = {row["text"] for name in ("oracle", "validation", "heldout") for row in rows_of(splits[name])}
+    splits = splits_of({"path": str(tmp_path), "paragraphs": True}, SplitSizes(1, 1, 1, 2))
+    seen = {row["text"] for name in ("oracle", "validation", "heldout") for row in splits[name]}
     assert seen == {"one\nline", "two", "three", "four"}
 
 
@@ -168,10 +166,10 @@ def test_documents_without_partners_are_left_out_of_concept_splits(tmp_path):
     lines = (json.dumps({"text": f"text {i}", "topic": concept}) + "\n" for i, concept in enumerate(concepts))
     (tmp_path / "a.jsonl").write_text("".join(lines))
     source = TextSource.from_options({"path": str(tmp_path), "concept_column": "topic"}, 0)
-    splits = source.splits(SplitSizes(2, 2, 2, 2))
-    assert {row["concept"] for split in splits.values() for row in rows_of(split)} == {"a", "b", "c"}
-    statistics = source.describe()["statistics"]
-    assert (statistics["without a concept"], statistics["alone with their concept"]) == (1, 1)
+    found = cleaned(source, SplitSizes(2, 2, 2, 2))
+    assert {c for table in found.splits.values() for c in table["concept"].to_pylist()} == {"a", "b", "c"}
+    dropped = [(row["doc_id"], row["reason"]) for row in found.dropped.to_pylist()]
+    assert dropped == [("a.jsonl#7", "without a concept"), ("a.jsonl#6", "alone with their concept")]
 
 
 @pytest.mark.parametrize(
@@ -182,7 +180,7 @@ def test_documents_without_partners_are_left_out_of_concept_splits(tmp_path):
         ({"path": "x", "max_words": "3"}, "max_words = '3': expected int"),
         ({"path": "x", "max_words": -3}, "max_words = -3"),
         ({"path": "x", "long_documents": "keep"}, "long_documents = 'keep'"),
-        ({"path": "no/such/folder"}, "no/such/folder: no .txt, .jsonl, .parquet file there"),
+        ({"path": "no/such/folder"}, r"no/such/folder: no \.txt, .* file there"),
     ],
 )
 def test_wrong_options_are_named(options, message):
@@ -211,13 +209,13 @@ def test_wrong_options_are_named(options, message):
 def test_bad_files_are_named(tmp_path, name, content, options, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError, match=message):
-        TextSource.from_options({"path": str(tmp_path), **options}, 0).splits(SplitSizes(1, 1, 1, 1))
+        splits_of({"path": str(tmp_path), **options}, SplitSizes(1, 1, 1, 1))
 
 
 def test_a_missing_parquet_column_is_named(tmp_path):
     pq.write_table(pa.table({"body": ["x"]}), tmp_path / "a.parquet")
     with pytest.raises(UserError, match=r"a\.parquet: no column 'text' \(there are: body\)"):
-        TextSource.from_options({"path": str(tmp_path)}, 0).splits(SplitSizes(1, 1, 1, 1))
+        splits_of({"path": str(tmp_path)}, SplitSizes(1, 1, 1, 1))
 
 
 def test_identity_changes_with_files_and_options(tmp_path):
