@@ -105,6 +105,7 @@ def _other_cases(size: Sizes) -> Iterator[BenchCase]:
     tensors, side = size(16, 3), size(4096, 9)
     R, V = size(128, 3), size(131_072, 70)
     M, N, d, k = size(16_384, 5), size(1_000_000, 40), size(1024, 16), size(32, 3)
+    count, length = size(20_000, 3), size(500, 9)
 
     def states(device: torch.device | str) -> list:
         parameters, gradients, means = (
@@ -123,12 +124,11 @@ def _other_cases(size: Sizes) -> Iterator[BenchCase]:
         return [unit(numbers(device, n, d, seed=n).float()).to(dtype) for n in (M, N)] + [k]
 
     def documents(device: torch.device | str) -> list:
-        count, length, words = size(20_000, 3), size(500, 9), size(50_000, 7)
-        random = numpy_generator("bench terms")
+        words, random = size(50_000, 7), numpy_generator("bench terms")
         ids, offsets = random.integers(0, words, count * length), np.arange(count + 1) * length
         return [Terms(ids, offsets, random.integers(0, 2**64, words, dtype=np.uint64)), 13, 128, 0, device]
 
     yield BenchCase("adamw", f"{tensors} x {side} x {side}", adamw, states)
     yield BenchCase("top_p", f"{R} x {V} float32, p 0.9", draw, logits)
     yield BenchCase("cosine_top_k", f"{M} of {N} x {d}, k {k}", top_k, vectors)
-    yield BenchCase("minhash", "20,000 documents of 500 terms, 128 hashes", signatures, documents, on_host=True)
+    yield BenchCase("minhash", f"{count} documents of {length} terms, 128 hashes", signatures, documents, on_host=True)

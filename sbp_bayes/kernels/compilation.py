@@ -105,7 +105,7 @@ def compile_kernel(kernel, arguments: Mapping[str, object], arch: int) -> Compil
     settings = {name: value for name, value in {**constants, **options}.items() if value is not None}
     return Compiled(
         kernel=f"{kernel.fn.__module__.rpartition('.')[2]}.{kernel.__name__.removesuffix('_kernel')}",
-        configuration=" ".join([types, *(f"{name}={value}" for name, value in settings.items())]),
+        configuration=" ".join(filter(None, [types, *(f"{name}={value}" for name, value in settings.items())])),
         arch=arch,
         registers=_number(r"Used (\d+) registers", usage),
         spills=_number(r"(\d+) bytes spill stores", usage) + _number(r"(\d+) bytes spill loads", usage),

@@ -130,6 +130,18 @@ def test_the_table_decides_and_modes_override_it(monkeypatch):
     assert kernels.MODE == "auto"
 
 
+def test_a_compiled_function_reads_the_table_once(monkeypatch):
+    monkeypatch.setattr(winners, "winners", lambda device: frozenset({"swiglu"}))
+
+    @torch.compile(fullgraph=True, backend="eager")
+    def chosen(x):
+        return x + 1 if kernels._wins("swiglu", 0) else x - 1
+
+    assert chosen(torch.zeros(1)) == 1
+    monkeypatch.setattr(winners, "winners", lambda device: frozenset())
+    assert chosen(torch.zeros(1)) == 1
+
+
 def test_command_without_a_device(tmp_path, capsys):
     if torch.cuda.is_available():
         pytest.skip("there is one")

@@ -98,3 +98,15 @@ def test_the_form_is_chosen_by_device_and_can_be_forced(monkeypatch):
     assert document_mask.document_mask(ids, torch.float32).starts.tolist() == [0, 2, 3]
     monkeypatch.setattr(document_mask, "FORM", "flex")
     assert document_mask.document_mask(ids, torch.float32).shape == (1, 1, 3, 3)
+
+
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
+def test_the_whole_model_compiles_with_flex_attention(make_model, monkeypatch):
+    model, ids = make_model(), torch.tensor([[1, 1, 2, 2, 2, 0], [1, 2, 3, 3, 3, 3]])
+    positions = torch.tensor([[0, 1, 0, 1, 2, 0], [0, 0, 0, 1, 2, 3]])
+    tokens = torch.randint(5, (2, 6), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected = model.token_losses(tokens, tokens, positions, ids)
+        monkeypatch.setattr(document_mask, "FORM", "flex")
+        compiled = torch.compile(model.token_losses, fullgraph=True, backend="eager")
+        torch.testing.assert_close(compiled(tokens, tokens, positions, ids), expected)
