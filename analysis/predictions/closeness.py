@@ -11,6 +11,7 @@ from torch import Tensor
 from analysis.bayes_gap import bayes_gap
 from analysis.predictions.applicability import plain_pairs
 from analysis.predictions.finding import Finding, finding, ratio_finding
+from analysis.predictions.mixture_weight import weight_parts
 from analysis.predictions.subject import Subject
 from analysis.synthesizers import MapSynthesizer, Synthesizer
 from synthetic_worlds import exact
@@ -48,8 +49,8 @@ def towards(other: Synthesizer, subject: Subject) -> tuple[Tensor, Tensor]:
     """
     above, below = [], []
     for d1, d2 in zip(subject.d1.split(BATCH), subject.related.split(BATCH), strict=True):
-        p = exact.next_token_log_probs(subject.world, d2, d1).exp()
-        step = other.next_token_log_probs(d2, d1).exp() - p
-        above.append(((subject.synthesizer.next_token_log_probs(d2, d1).exp() - p) * step).sum((1, 2)))
-        below.append(step.square().sum((1, 2)))
+        laws = (law.next_token_log_probs(d2, d1) for law in (subject.synthesizer, other))
+        tops, bottoms = weight_parts(*laws, exact.next_token_log_probs(subject.world, d2, d1))
+        above.append(tops.sum(1))
+        below.append(bottoms.sum(1))
     return torch.cat(above), torch.cat(below)
