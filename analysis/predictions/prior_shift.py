@@ -118,7 +118,11 @@ def _nearness_to_pool(subject: Subject) -> list[Finding]:
     """s in q = (1 - s) pool + s population, by least squares over next-token laws on d2 that the pool's law drew."""
     pool, random = pool_world(subject.world, subject.pool), generator(PREDICTION, "pool", subject.seed)
     above, below = [], []
-    for d1 in subject.d1.split(BATCH):
+    # No concept of a small pool may be able to write a document of the population: it has no posterior there.
+    possible = subject.d1[exact.log_evidence(pool, subject.d1).isfinite()]
+    if len(possible) < 2:
+        return []
+    for d1 in possible.split(BATCH):
         d2 = exact.sample_related(pool, random, d1)
         near = exact.next_token_log_probs(pool, d2, d1).exp()
         step = exact.next_token_log_probs(subject.world, d2, d1).exp() - near

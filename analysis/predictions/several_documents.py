@@ -17,6 +17,7 @@ from analysis.predictions.finding import Finding, finding, mean_finding
 from analysis.predictions.jackknife import jackknife
 from analysis.predictions.one_parameter import cross_entropy, fit_along
 from analysis.predictions.subject import Subject
+from analysis.predictions.temperature import prior_divergence
 from sbp_bayes.seeds import generator
 from synthetic_worlds import exact
 from synthetic_worlds.world import ConceptWorld, normalise
@@ -141,22 +142,9 @@ def _chain(subject: Subject) -> list[Finding]:
     held = torch.stack([posterior @ exactly.contrast for posterior in posteriors], 1)
     together, alone = (held[:, :-1] * held[:, 1:]).sum(1), held[:, :-1].square().sum(1)
     kept, se = jackknife(lambda above, below: float(above / below), together, alone)
-    divergence, divergence_se = jackknife(
-        lambda mean, square: prior_divergence(mean, square, len(document), world.prior),
-        posteriors[-1],
-        posteriors[-1].square(),
-    )
+    divergence, divergence_se = prior_divergence(posteriors[-1], world.prior)
     n = len(document)
     return [
         finding(PREDICTION, "kept in a round", subject.name, kept, (se**2 + exactly.se**2) ** 0.5, n, exactly.kept),
         finding(PREDICTION, "prior after three rounds", subject.name, divergence, divergence_se, n),
     ]
-
-
-def prior_divergence(mean: Tensor, square: Tensor, n: int, prior: Tensor) -> float:
-    """Chi-square divergence of the mean posterior from the prior, less what ``n`` documents make of nothing.
-
-    mean, square: (C,) means of p(c | d) and of its square over n documents. Unbiased; about twice the KL.
-    """
-    noise = (square - mean.square()) / (n - 1)
-    return float((((mean - prior).square() - noise) / prior).sum())

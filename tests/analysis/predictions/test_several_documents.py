@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from analysis.predictions import several_documents
-from analysis.predictions.several_documents import exact_drift, powered_belief, prior_divergence
+from analysis.predictions.several_documents import exact_drift, powered_belief
 from analysis.predictions.subject import known_subject
 from analysis.predictions.verdict import REFUTED, SUPPORTED, decide
 from analysis.synthesizers import (
@@ -12,7 +12,6 @@ from analysis.synthesizers import (
     PriorSynthesizer,
     TemperedSynthesizer,
 )
-from sbp_bayes.seeds import generator
 from synthetic_worlds import exact
 from synthetic_worlds.bow import BagOfWords
 from synthetic_worlds.catalogue import make_world
@@ -89,19 +88,6 @@ def test_the_drift_is_the_second_eigenvalue_of_the_concept_kernel():
     drift = exact_drift(world, 0)
     assert drift.kept == pytest.approx(float(second), abs=4 * drift.se + 1e-3)
     assert drift.se < 0.01
-
-
-def test_the_divergence_of_a_mean_posterior_is_unbiased():
-    world = make_world("bow", preset="medium", seed=1)
-    found = []
-    for repeat in range(60):
-        posterior = exact.concept_log_posterior(world, world.sample(200, generator("repeat", repeat)).tokens).exp()
-        found.append(prior_divergence(posterior.mean(0), posterior.square().mean(0), 200, world.prior))
-    found = torch.tensor(found)
-    assert abs(float(found.mean())) < 4 * float(found.std()) / 60**0.5
-    skewed = torch.tensor([0.6, 0.4], dtype=torch.float64)
-    even = torch.tensor([0.5, 0.5], dtype=torch.float64)
-    assert prior_divergence(skewed, skewed.square(), 100, even) == pytest.approx(0.04)
 
 
 def test_where_it_does_not_apply():
