@@ -83,10 +83,10 @@ def configuration(dtype: torch.dtype, k: int) -> dict[str, int]:
     """Tiles for ``k`` neighbours of bfloat16 or float32 vectors."""
     K = max(2, triton.next_power_of_2(k))
     if dtype == torch.bfloat16:
-        rows, columns, depth = 128 if K <= 32 else 64, 128, 64
+        rows, columns, depth = 128 if K <= 32 else 64, 128, 32
     else:
         rows, columns, depth = 64, 128 if K <= 32 else 32, 16
-    return {"K": K, "ROWS": rows, "COLUMNS": columns, "DEPTH": depth, "num_warps": 8, "num_stages": 3}
+    return {"K": K, "ROWS": rows, "COLUMNS": columns, "DEPTH": depth, "num_warps": 8, "num_stages": 4}
 
 
 def compile_cases() -> Iterator[CompileCase]:
