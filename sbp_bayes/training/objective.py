@@ -65,10 +65,10 @@ def evaluate(model: Transformer, packed: Packed, parallel: Parallel | None = Non
             documents[members] = nats[: len(members)]
         weight += batch.weight
         tokens += batch.tokens
-    weight, tokens, *documents = parallel.totals(weight, tokens, *documents)
+    weight, tokens = parallel.totals(weight, tokens)
     if weight == 0:
         raise UserError("evaluation: no target has a weight, so there is no loss to report")
-    documents = np.asarray(documents)
+    documents = parallel.sum_on_hosts(torch.from_numpy(documents)).numpy()
     return Evaluation(float(documents.sum()) / weight, documents, weight, int(tokens))
 
 

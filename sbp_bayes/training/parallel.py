@@ -49,11 +49,15 @@ class Parallel:
         """Sums of numbers over the processes, the same in all of them."""
         if self.size == 1:
             return list(values)
-        import torch.distributed as dist
+        return self.sum_on_hosts(torch.tensor(values, dtype=torch.float64)).tolist()
 
-        sums = torch.tensor(values, dtype=torch.float64)
-        dist.all_reduce(sums, group=self.host)
-        return sums.tolist()
+    def sum_on_hosts(self, values: Tensor) -> Tensor:
+        """Sum ``values``, in the host's memory, in place over the processes."""
+        if self.size > 1:
+            import torch.distributed as dist
+
+            dist.all_reduce(values, group=self.host)
+        return values
 
     def sum(self, values: Tensor) -> Tensor:
         """Sum ``values`` in place over the processes, on the device where they are."""

@@ -17,10 +17,55 @@ from torch import Tensor
 
 from sbp_bayes.errors import UserError
 from sbp_bayes.files import atomic_write
+from sbp_bayes.model.transformer import Transformer
 from sbp_bayes.training.parallel import Parallel
+from sbp_bayes.training.sharding import load, sharded_as_weights, weights_of
 
 DIGEST = hashlib.sha256().digest_size
 PARTIAL = ".partial"  # ends the name of a folder that is being written
+
+
+class SavedStates:
+    """The states of one run, in ``folder``; ``identity`` names the run, ``keep`` of them stay."""
+
+    def __init__(self, folder: Path, identity: str, parallel: Parallel, keep: int):
+        self.folder, self.identity, self.parallel, self.keep = folder, identity, parallel, keep
+        self._saver = None
+        if parallel.mesh is not None:
+            from sbp_bayes.training.distributed_checkpoint import BackgroundSaver
+
+            self._saver = BackgroundSaver(folder, parallel, keep)
+
+    def save(self, step: int, model: Transformer, optimiser: torch.optim.Optimizer, numbers: dict[str, Any]) -> None:
+        """Save model, optimiser and ``numbers`` (plain values); several processes train on while it is written."""
+        state = {
+            "identity": self.identity,
+            "model": weights_of(model),
+            "optimiser": optimiser.state_dict(),
+            "numbers": numbers,
+        }
+        if self._saver is None:
+            save_state(self.folder, step, state, self.keep)
+        else:
+            self._saver.save(step, state)
+
+    def restore(self, model: Transformer, optimiser: torch.optim.Optimizer) -> dict[str, Any] | None:
+        """Bring model and optimiser to the newest whole state and return its numbers; None where there is no state.
+
+        Raises UserError as `load_state` does.
+        """
+        state = load_state(self.folder, self.identity, self.parallel)
+        if state is None:
+            return None
+        mesh = self.parallel.mesh
+        load(model, state["model"], self.parallel.device)
+        optimiser.load_state_dict(map_tensors(state["optimiser"], lambda _, tensor: sharded_as_weights(tensor, mesh)))
+        return state["numbers"]
+
+    def wait(self) -> None:
+        """Return when all is on disk. Raises UserError where it could not be written."""
+        if self._saver is not None:
+            self._saver.wait()
 
 
 def save_state(folder: Path, step: int, state: dict[str, Any], keep: int) -> None:

@@ -6,9 +6,7 @@ import dataclasses
 import json
 import math
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,37 +25,13 @@ from sbp_bayes.training.nonfinite import Outcomes, Verdict, culprits, flag, skip
 from sbp_bayes.training.objective import evaluate, weighted_loss
 from sbp_bayes.training.optimiser import make_optimiser
 from sbp_bayes.training.parallel import Parallel, alone
-from sbp_bayes.training.sharding import is_sharded, load, place, sharded_as_weights, weights_of, whole_weights
-from sbp_bayes.training.state import load_state, map_tensors, save_state
+from sbp_bayes.training.run_state import RunState
+from sbp_bayes.training.sharding import is_sharded, load, place, whole_weights
+from sbp_bayes.training.state import SavedStates
 from sbp_bayes.training.stopwatch import Stopwatch
+from sbp_bayes.training.trained import Trained
 
 READ_SECONDS = 1.0  # between looks at what a GPU has come to; each look waits for it
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What a finished run reports (trained.json); the same for two runs of one seed.
-
-    identity: names what the result depends on; steps: taken; final_loss: training nats per counted target since the
-    line before the last; final_validation_loss, best_loss: held-out, None without a validation set; tokens: targets
-    that went through the model, padding left out; slots: padding counted too; flops: of training, evaluations left
-    out; epochs: how often each source was read; parameters: trained numbers; skipped: batches left out because their
-    loss or gradient was not finite.
-    """
-
-    identity: str
-    steps: int
-    stopped_early: bool
-    final_loss: float
-    final_validation_loss: float | None
-    best_step: int | None
-    best_loss: float | None
-    tokens: int
-    slots: int
-    flops: float
-    epochs: list[float]
-    parameters: int
-    skipped: int = 0
 
 
 def train(
@@ -91,7 +65,7 @@ def train(
 
 
 class _Run:
-    """One training run under way: what has to survive a kill is in `STATE`, everything else follows from the config."""
+    """One training run under way: what has to survive a kill is in `run`, everything else follows from the config."""
 
     def __init__(
         self,
@@ -122,19 +96,11 @@ class _Run:
             name, config, lambda step: culprits(self.model, mixture, step, config.batch_rows, parallel)
         )
         self.skips_by_itself = skips_by_itself(self.optimiser, parallel.device)
-        self.step = self.tokens = self.bad_evaluations = self.skipped = self.skipped_in_a_row = 0
-        self.loss_sum = self.weight_sum = self.gradient_norm = 0.0
-        self.best_step: int | None = None
-        self.best_loss: float | None = None
-        self.lines: list[str] = []
+        self.run = RunState()
+        self.states = SavedStates(folder / "state", self.identity, parallel, config.checkpoints_kept)
         self.tokens_at_line, self.seconds_at_line, self.watch = 0, 0.0, Stopwatch()
         self.shown: dict[str, float] = {}
         self.logger: MetricsLogger | None = None
-        self.saver = None
-        if parallel.mesh is not None:
-            from sbp_bayes.training.distributed_checkpoint import BackgroundSaver
-
-            self.saver = BackgroundSaver(folder / "state", parallel, config.checkpoints_kept)
 
     def go(self) -> Trained:
         done = self.folder / "trained.json"
@@ -142,35 +108,34 @@ class _Run:
             return self._finished(done)
         self._restore()
         self.parallel.on_first(self._open_metrics)
-        config, total = self.config, self.config.total_steps
+        config, total, run = self.config, self.config.total_steps, self.run
         slots = config.batch_rows * config.context
-        if self.step == 0 and self.validation is not None:
+        first, self.watch = run.step, Stopwatch()
+        if first == 0 and self.validation is not None:
             self._line()
-        first, self.watch = self.step, Stopwatch()
-        with Progress(self.name, total * slots, "tokens", self.step * slots) as progress:
-            while self.step < total and not self._exhausted():
+        with Progress(self.name, total * slots, "tokens", run.step * slots) as progress:
+            while run.step < total and not self._exhausted():
                 save = self._step()
                 progress.advance(slots, **self.shown)
-                if self.step % config.line_every == 0 or self.step == total:
-                    self._read()
+                if run.step % config.line_every == 0 or run.step == total:
                     self._line()
                 if save:
                     self._save()
-        return self._finish((self.step - first) * slots)
+        return self._finish((run.step - first) * slots)
 
     def _step(self) -> bool:
         """One optimiser step; returns whether the state is due to be saved, on which all processes agree."""
         config, parallel = self.config, self.parallel
-        batch = self.mixture.batch(self.step, config.batch_rows, parallel.part_of(config.batch_rows))
+        batch = self.mixture.batch(self.run.step, config.batch_rows, parallel.part_of(config.batch_rows))
         weight, tokens, save, read = parallel.totals(batch.weight, batch.tokens, *self._due())
         weight = max(weight, 1e-9)
         loss = self._backward(batch, weight)
-        rate = config.learning_rate_at(self.step)
+        rate = config.learning_rate_at(self.run.step)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.clip or math.inf)
         norm = norm.full_tensor() if is_sharded(norm) else norm
-        self.outcomes.add(self.step, loss, norm, weight)
+        self.outcomes.add(self.run.step, loss, norm, weight)
         if self.skips_by_itself:
             self.optimiser.found_inf = flag(loss, norm)
             self.optimiser.step()
@@ -179,8 +144,8 @@ class _Run:
         elif self._read():
             self.optimiser.step()
         self.optimiser.zero_grad()
-        self.step += 1
-        self.tokens += int(tokens)
+        self.run.step += 1
+        self.run.tokens += int(tokens)
         return bool(save)
 
     def _backward(self, batch: Batch, weight: float) -> Tensor:
@@ -206,7 +171,7 @@ class _Run:
         if not self.parallel.first:
             return False, False
         every, watch = self.config.checkpoint_every, self.watch
-        by_step = every > 0 and (self.step + 1) % every == 0
+        by_step = every > 0 and (self.run.step + 1) % every == 0
         by_time = watch.since("saved") >= self.config.checkpoint_seconds
         return by_step or by_time, watch.since("read") >= READ_SECONDS
 
@@ -214,48 +179,35 @@ class _Run:
         """Take the outcomes of the steps since the last look into account; False where one was not finite."""
         finite = True
         for outcome in self.outcomes.read():
+            self.run.count(outcome)
             if outcome.finite:
-                self.loss_sum += outcome.loss * outcome.weight
-                self.weight_sum += outcome.weight
-                self.gradient_norm = outcome.norm
-                self.skipped_in_a_row = 0
                 self.shown = {"loss": outcome.loss}
             else:
-                self.skipped += 1
-                self.skipped_in_a_row += 1
                 finite = False
-                self.verdict.on(outcome, self.skipped_in_a_row, self.parallel.first)
+                self.verdict.on(outcome, self.run.skipped_in_a_row, self.parallel.first)
         self.watch.marked("read")
         return finite
 
     def _line(self) -> None:
         """Evaluate, keep the best weights, and append a line to metrics.jsonl."""
-        seconds, tokens = self.watch.training - self.seconds_at_line, self.tokens - self.tokens_at_line
+        self._read()
+        seconds, tokens = self.watch.training - self.seconds_at_line, self.run.tokens - self.tokens_at_line
         with self.watch.paused():
-            line: dict[str, Any] = {"step": self.step, "tokens": self.tokens}
-            if self.step > 0:
-                line["train_loss"] = self.loss_sum / max(self.weight_sum, 1e-9)
-                line["learning_rate"] = self.optimiser.param_groups[0]["lr"]
-                line["gradient_norm"] = self.gradient_norm
-            if self.skipped:
-                line["skipped"] = self.skipped
+            line = self.run.training_line(self.optimiser.param_groups[0]["lr"])
             if self.validation is not None:
                 line["validation_loss"] = self._evaluate()
-            self.loss_sum = self.weight_sum = 0.0
-            self.lines.append(json.dumps(line, allow_nan=False))
+            self.run.lines.append(json.dumps(line, allow_nan=False))
             self.parallel.on_first(lambda: self.logger.log(line, tokens, seconds))
-        self.seconds_at_line, self.tokens_at_line = self.watch.training, self.tokens
+        self.seconds_at_line, self.tokens_at_line = self.watch.training, self.run.tokens
 
     def _evaluate(self) -> float:
         """The held-out loss; the best weights are kept."""
         loss = evaluate(self.model, self.validation, self.parallel).nats
         if not math.isfinite(loss):
-            raise UserError(f"{self.name}: the held-out loss is {loss} at step {self.step}; try a lower learning rate")
-        if self.best_loss is None or loss < self.best_loss:
-            self.best_step, self.best_loss, self.bad_evaluations = self.step, loss, 0
+            step = self.run.step
+            raise UserError(f"{self.name}: the held-out loss is {loss} at step {step}; try a lower learning rate")
+        if self.run.is_best(loss):
             self._write_weights(BEST)
-        else:
-            self.bad_evaluations += 1
         return loss
 
     def _write_weights(self, *names: str) -> None:
@@ -268,12 +220,12 @@ class _Run:
         self.parallel.on_first(write)
 
     def _exhausted(self) -> bool:
-        return 0 < self.config.patience <= self.bad_evaluations
+        return 0 < self.config.patience <= self.run.bad_evaluations
 
     def _open_metrics(self) -> None:
         flops = training_flops(*self._shape(), 1, self.mixture.mean_context)
         self.logger = MetricsLogger(
-            self.folder, self.lines, self.config.track, self.parallel.device, flops, self.parallel.size
+            self.folder, self.run.lines, self.config.track, self.parallel.device, flops, self.parallel.size
         )
 
     def _shape(self) -> tuple[int, int, int]:
@@ -281,54 +233,37 @@ class _Run:
 
     def _save(self) -> None:
         self._read()
-        state = {
-            "identity": self.identity,
-            "model": weights_of(self.model),
-            "optimiser": self.optimiser.state_dict(),
-            **{name: getattr(self, name) for name in STATE},
-        }
         with self.watch.paused():
-            if self.saver is None:
-                save_state(self.folder / "state", self.step, state, self.config.checkpoints_kept)
-            else:
-                self.saver.save(self.step, state)
+            self.states.save(self.run.step, self.model, self.optimiser, dataclasses.asdict(self.run))
         self.watch.marked("saved")
 
     def _restore(self) -> None:
         """Take up the newest checkpoint, if any."""
-        state = load_state(self.folder / "state", self.identity, self.parallel)
-        if state is None:
-            return
-        load(self.model, state["model"], self.parallel.device)
-        mesh = self.parallel.mesh
-        self.optimiser.load_state_dict(
-            map_tensors(state["optimiser"], lambda _, tensor: sharded_as_weights(tensor, mesh))
-        )
-        for name in STATE:
-            setattr(self, name, state[name])
-        self.tokens_at_line = json.loads(self.lines[-1])["tokens"] if self.lines else 0
+        numbers = self.states.restore(self.model, self.optimiser)
+        if numbers is not None:
+            self.run = RunState(**numbers)
+            self.tokens_at_line = json.loads(self.run.lines[-1])["tokens"] if self.run.lines else 0
 
     def _finish(self, slots: int) -> Trained:
         """Write what remains; trained.json comes last and says that all else is there."""
         config, mixture, seconds = self.config, self.mixture, self.watch.training
-        if self.saver is not None:
-            self.saver.wait()
+        self.states.wait()
         self._write_weights(FINAL, *([BEST] if self.validation is None else []))
-        last = json.loads(self.lines[-1])
+        last = json.loads(self.run.lines[-1])
         trained = Trained(
             identity=self.identity,
-            steps=self.step,
-            stopped_early=self.step < config.total_steps,
+            steps=self.run.step,
+            stopped_early=self.run.step < config.total_steps,
             final_loss=last["train_loss"],
             final_validation_loss=last.get("validation_loss"),
-            best_step=self.best_step,
-            best_loss=self.best_loss,
-            tokens=self.tokens,
-            slots=self.step * config.batch_rows * config.context,
-            flops=training_flops(*self._shape(), self.tokens, mixture.mean_context),
-            epochs=mixture.epochs(self.step, config.batch_rows),
+            best_step=self.run.best_step,
+            best_loss=self.run.best_loss,
+            tokens=self.run.tokens,
+            slots=self.run.step * config.batch_rows * config.context,
+            flops=training_flops(*self._shape(), self.run.tokens, mixture.mean_context),
+            epochs=mixture.epochs(self.run.step, config.batch_rows),
             parameters=self.model.parameters_count,
-            skipped=self.skipped,
+            skipped=self.run.skipped,
         )
         rate = slots / seconds if slots else None
 
@@ -365,18 +300,3 @@ class _Run:
                 "tokenizer": self.fingerprint,
             }
         )
-
-
-STATE = (
-    "step",
-    "tokens",
-    "bad_evaluations",
-    "skipped",
-    "skipped_in_a_row",
-    "loss_sum",
-    "weight_sum",
-    "gradient_norm",
-    "best_step",
-    "best_loss",
-    "lines",
-)

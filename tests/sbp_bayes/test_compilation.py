@@ -1,7 +1,9 @@
 """When the loss is compiled, and that compiling changes nothing but rounding."""
 
+import processes
 import pytest
 import torch
+import training_runs
 
 from sbp_bayes.documents.packing import DocumentSequences, Packed
 from sbp_bayes.training import compilation
@@ -40,3 +42,14 @@ def test_compiled_gradients_equal_eager_ones(make_model, make_corpus, random_doc
         function(model, batch.inputs, batch.targets, batch.weights, **batch.attention).backward()
         gradients.append(torch.cat([w.grad.flatten() for w in model.parameters()]))
     torch.testing.assert_close(*gradients, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not compilation.has_compiler(), reason="needs a C++ compiler")
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+def test_a_sharded_model_compiles_one_block_for_all(tmp_path):
+    lines = processes.start(1, training_runs.compiled, tmp_path).results()[0]
+    plain = training_runs.lines_of(tmp_path / "plain", {"steps": 4}, layers=4)
+    for compiled in ("blocks", "blocks again in backward"):
+        assert lines[compiled] == [{k: pytest.approx(v, rel=1e-4, abs=1e-5) for k, v in line.items()} for line in plain]
+    assert lines["graphs"] == 2, "one for training, one for evaluation, whatever the number of blocks"

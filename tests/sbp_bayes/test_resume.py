@@ -50,16 +50,16 @@ def run(make_model, make_corpus, random_documents, tokenizer):
 
 
 def stop_after_checkpoint(patch: pytest.MonkeyPatch, step: int) -> None:
-    from sbp_bayes.training import trainer
+    from sbp_bayes.training import state
 
-    save = trainer.save_state
+    save = state.save_state
 
-    def save_and_stop(folder, at, state, keep):
-        save(folder, at, state, keep)
+    def save_and_stop(folder, at, content, keep):
+        save(folder, at, content, keep)
         if at == step:
             raise Killed
 
-    patch.setattr(trainer, "save_state", save_and_stop)
+    patch.setattr(state, "save_state", save_and_stop)
 
 
 def outcome(folder: Path) -> dict[str, bytes]:
@@ -149,7 +149,7 @@ def test_a_checkpoint_holds_data_only(run, tmp_path):
     run(tmp_path, stop_at=3)
     path = tmp_path / "state" / "step-000000003.pt"
     identity = torch.load(path, weights_only=True)["identity"]
-    assert load_state(tmp_path / "state", identity, Parallel("cpu"))["step"] == 3
+    assert load_state(tmp_path / "state", identity, Parallel("cpu"))["numbers"]["step"] == 3
     assert load_state(tmp_path / "nowhere", identity, Parallel("cpu")) is None
 
 

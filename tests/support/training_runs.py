@@ -70,12 +70,16 @@ def run(folder: Path, changes: dict[str, Any], broken: tuple[int, ...] = (), rep
 
 
 def lines_of(
-    folder: Path, changes: dict[str, Any], broken: tuple[int, ...] = (), together: parallel.Parallel | None = None
+    folder: Path,
+    changes: dict[str, Any],
+    broken: tuple[int, ...] = (),
+    together: parallel.Parallel | None = None,
+    **shape: Any,
 ) -> list[dict]:
     """Train in ``folder``, in this process alone where there is none to train ``together`` with."""
     torch.set_num_threads(1)
     validation = Packed(Documents(23), CONTEXT, 0)
-    trainer.train(model(), mixture(broken), config(**changes), folder, validation, parallel=together)
+    trainer.train(model(**shape), mixture(broken), config(**changes), folder, validation, parallel=together)
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
@@ -149,3 +153,16 @@ def filled_from_meta(replicas: int) -> dict[str, np.ndarray]:
     weights = sharding.whole_weights(sharding.fill(sharded, generator("two processes"), together.device), keep=True)
     parallel.leave()
     return {name: weight.numpy() for name, weight in weights.items()}
+
+
+def compiled(folder: Path) -> dict[str, Any]:
+    """Runs of a sharded model of four layers that compiles, and how many graphs that took."""
+    from torch._dynamo.utils import counters
+
+    together = parallel.start("cpu")
+    lines: dict[str, Any] = {}
+    for name, again in (("blocks", False), ("blocks again in backward", True)):
+        changes = {"steps": 4, "compile": "on", "activation_checkpointing": again}
+        lines[name] = lines_of(folder / name, changes, (), together, layers=4)
+    parallel.leave()
+    return {**lines, "graphs": counters["stats"]["unique_graphs"]}
