@@ -25,7 +25,7 @@ def applies(subject: Subject) -> str | None:
     """Needs a world of concept and style; pairs that share their style are the positive control."""
     if not hasattr(subject.world, "concept_and_style_world"):
         return f"documents of world {subject.world.name} have no style"
-    if subject.world.Z < 2:
+    if len(subject.world.style_prior) < 2:
         return f"world {subject.world.name} has one style only"
     pairs = subject.pairs
     if pairs.wrong or pairs.near_duplicate or pairs.prior is not None:
