@@ -1,12 +1,19 @@
 import pytest
 import torch
 
+from analysis.bayes_gap import bayes_gap
 from analysis.pair_law_synthesizer import PairLawSynthesizer
 from analysis.predictions import prior_shift
 from analysis.predictions.prior_shift import pool_world, two_oracles
 from analysis.predictions.subject import Subject, known_subject
 from analysis.predictions.verdict import REFUTED, SUPPORTED, decide
-from analysis.synthesizers import ExactSynthesizer, MapSynthesizer, PriorSynthesizer, TemperedSynthesizer
+from analysis.synthesizers import (
+    BeliefSynthesizer,
+    ExactSynthesizer,
+    MapSynthesizer,
+    PriorSynthesizer,
+    TemperedSynthesizer,
+)
 from sbp_bayes.seeds import generator
 from synthetic_worlds import exact
 from synthetic_worlds.catalogue import make_world
@@ -49,6 +56,23 @@ def test_half_a_shift_has_half_the_weight(world, shifted):
 def test_wrong_ones_are_refuted_on_foreign_documents(world, kind):
     cold = TemperedSynthesizer(ExactSynthesizer(world), 0.7)
     subject = known_subject(cold if kind == "cold" else kind(world), world, 64, 0)
+    assert outcomes(subject) == {"gap on foreign documents": REFUTED}
+
+
+def test_one_who_is_right_on_documents_of_the_world_alone_is_refuted(world):
+    class AtHome(BeliefSynthesizer):
+        """Exact Bayes of documents such as the world writes, nothing learnt from others."""
+
+        name = "at home"
+        usual = exact.log_evidence(world, world.sample(1000, generator("usual")).tokens).quantile(0.05)
+
+        def belief(self, d1):
+            known = exact.log_evidence(self.world, d1) >= self.usual
+            posterior = exact.concept_log_posterior(self.world, d1)
+            return torch.where(known[:, None], posterior, self.world.prior_belief(len(d1)))
+
+    subject = known_subject(AtHome(world), world, 256, 0)
+    assert float(bayes_gap(subject.synthesizer, world, subject.d1, subject.related).per_document) < 0.22
     assert outcomes(subject) == {"gap on foreign documents": REFUTED}
 
 

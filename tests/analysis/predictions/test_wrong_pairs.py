@@ -7,7 +7,7 @@ from analysis.pair_law_synthesizer import PairLawSynthesizer
 from analysis.predictions import wrong_pairs
 from analysis.predictions.subject import known_subject
 from analysis.predictions.verdict import REFUTED, SUPPORTED, decide
-from analysis.predictions.wrong_pairs import noise_gaps, noise_laws
+from analysis.predictions.wrong_pairs import _on_noisy_pairs, noise_gaps, noise_laws
 from analysis.synthesizers import ExactSynthesizer, PriorSynthesizer
 from synthetic_worlds.catalogue import make_world
 from synthetic_worlds.pair_law import pair_next_token_log_probs
@@ -45,6 +45,14 @@ def test_the_mixture_is_the_law_of_noisy_pairs(world):
     assert torch.allclose(laws.mixture(0.3), pair_next_token_log_probs(world, d2, subject.d1, NOISY), atol=1e-9)
     static = StaticMixture(world).next_token_log_probs(d2, subject.d1)
     assert torch.allclose(laws.mixture(0.3, power=0.0), static, atol=1e-9)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.8])
+def test_so_many_of_the_noisy_pairs_are_wrong(world, share):
+    subject = known_subject(ExactSynthesizer(world), world, 2000, 0)
+    evidence = torch.cat([laws.evidence[:, -1] for laws in _on_noisy_pairs(subject, share)])
+    right = torch.sigmoid(evidence + math.log((1 - share) / share))
+    assert float(right.mean()) == pytest.approx(1 - share, abs=4 * float(right.std()) / 2000**0.5)
 
 
 @pytest.mark.parametrize("name", ["bow", "hmm"])
