@@ -78,13 +78,6 @@ def share_below(low: Tensor, high: Tensor, level: float) -> Tensor:
     return torch.where(high > low, inside, (low < level).double())
 
 
-def rank_histogram(low: Tensor, high: Tensor, weights: Tensor, bins: int) -> Tensor:
-    """(bins,) share of the ranks of concepts of probability ``weights`` (B, C) in each of equal bins of [0, 1]."""
-    edges = [(weights * share_below(low, high, edge / bins)).sum(1).mean() for edge in range(1, bins)]
-    cumulated = torch.stack([torch.zeros_like(edges[0]), *edges, torch.ones_like(edges[0])])
-    return cumulated.diff()
-
-
 def _references(posterior: Tensor, seed: int) -> Tensor:
     """(N, C) a reference point on the simplex for each document, Dirichlet around its posterior.
 
