@@ -29,6 +29,6 @@ class PairLawSynthesizer:
 
 
 def sample_related_partner(world: World, pairs: PairSampling, d1: Tensor, generator: torch.Generator) -> Tensor:
-    """(B, L) a related partner of each ``d1``, whatever else pairs may be: from the posterior of the prior they have."""
+    """(B, L) a related partner of each ``d1``, whatever else pairs may be: by the posterior of the prior they have."""
     prior = world.prior_belief(len(d1)) if pairs.prior is None else pairs.prior.log().expand(len(d1), -1)
     return world.sample_from_belief(world.update_belief(prior, d1)[0], generator).tokens
