@@ -41,6 +41,12 @@ HALLUCINATION_FLOOR_PERSON = "hallucination_floor person"
 PAIRS = "pairs"
 PAIRING_PRECISION = "pairing_precision"
 
+# Bayes gap against pairs, bits/token: points (at = pairs) and floor + scale * pairs ** -exponent through them.
+LEARNING_CURVE = "learning_curve"
+LEARNING_CURVE_FLOOR = "learning_curve floor"
+LEARNING_CURVE_SCALE = "learning_curve scale"
+LEARNING_CURVE_EXPONENT = "learning_curve exponent"
+
 # Subjects.
 SYNTHESIZER = "synthesizer"
 RANDOM_PAIRS_SYNTHESIZER = "synthesizer random-pairs"

@@ -5,6 +5,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from analysis import measures
+from analysis.predictions.over_seeds import write_verdicts
 from analysis.recovery import Interval, gain, mean_interval, recovered_share
 from sbp_bayes.errors import UserError
 from sbp_bayes.results import Result, read_results, write_results
@@ -14,12 +15,14 @@ def summarise_run(run: Path) -> None:
     """Gather ``seeds/<seed>/`` of a run folder into its ``results.json`` and ``results.parquet``.
 
     The table holds each seed's rows, each seed's gains and recovered shares, and rows over seeds (seed None) with 95 %
-    bootstrap intervals. Running it twice changes nothing. UserError without seeds.
+    bootstrap intervals. Findings of the predictions, where there are any, are gathered into ``findings.json`` and
+    judged in ``verdicts.json``. Running it twice changes nothing. UserError without seeds.
     """
     folders = sorted((f for f in (run / "seeds").glob("*") if f.is_dir()), key=lambda folder: int(folder.name))
     if not folders:
         raise UserError(f"{run / 'seeds'}: no seed has been evaluated there")
     write_results(run, summarise([row for folder in folders for row in read_results(folder)]))
+    write_verdicts(run)
 
 
 def summarise(rows: list[Result]) -> list[Result]:

@@ -9,19 +9,34 @@ from pathlib import Path
 from typing import Any
 
 from paper_figs import (
+    adaptive_weight,
+    belief_simplex,
+    calibration,
+    concept_drift,
     concept_posterior,
+    exchangeability,
     gap_by_position,
     page,
     pairing_precision,
     qa_accuracy,
     recovered_share,
     style,
+    temperature,
     training_dynamics,
+    verdict_table,
 )
 from paper_figs import tables as t
 from paper_figs.run_files import Results, read_examples, read_experiment, read_provenance, read_results
 from paper_figs.wording import count
 
+OF_PREDICTIONS = {
+    "calibration": calibration,
+    "belief-simplex": belief_simplex,
+    "exchangeability": exchangeability,
+    "adaptive-weight": adaptive_weight,
+    "temperature": temperature,
+    "concept-drift": concept_drift,
+}
 FIGURES = {
     "training-dynamics": training_dynamics,
     "recovered-share": recovered_share,
@@ -29,6 +44,7 @@ FIGURES = {
     "gap-by-position": gap_by_position,
     "concept-posterior": concept_posterior,
     "pairing-precision": pairing_precision,
+    **OF_PREDICTIONS,
 }
 FACTS_NOTE = (
     "Valid: the world can write the text; a sentence is judged by itself, and facts are read in valid ones. Kept: "
@@ -41,10 +57,18 @@ EXAMPLE_COLUMNS = (("d1", "d1"), ("exact d2", "exact"), ("synthesized d2", "synt
 def write_report(run: Path) -> None:
     """Draw the figures of a run into ``figures/`` (SVG and PNG), write ``report.html`` and ``headline.txt``.
 
-    Reads results.json, metrics/, examples.json, experiment.json and provenance.json of the run folder, nothing else.
+    Reads results.json, verdicts.json, metrics/, examples.json, seeds/SEED/pictures.json, experiment.json and
+    provenance.json of the run folder, nothing else.
     """
     results = read_results(run)
-    body = [*_head(run, results), *draw_into(run, FIGURES), *_tables(run, results), *_examples(run), *origin(run)]
+    body = [
+        *_head(run, results),
+        *draw_into(run, FIGURES),
+        *verdict_table.section(run),
+        *_tables(run, results),
+        *_examples(run),
+        *origin(run),
+    ]
     write_page(run, f"{run.name}: {results.label}", body)
     (run / "headline.txt").write_text(t.headline(run) + "\n", encoding="utf-8")
 

@@ -68,6 +68,17 @@ def read_examples(run: Path) -> list[dict]:
     return _json(run / "examples.json", [])
 
 
+def read_verdicts(run: Path) -> list[dict]:
+    """The verdicts on the predictions, [] where none was put to a synthesizer; an estimate of None is infinite."""
+    return _json(run / "verdicts.json", [])
+
+
+def read_pictures(run: Path, subject: str) -> dict[int, dict[str, dict]]:
+    """seed -> name -> numbers behind a picture of one synthesizer; {} where there are none."""
+    files = sorted((run / "seeds").glob("*/pictures.json"), key=lambda file: int(file.parent.name))
+    return {int(file.parent.name): _json(file).get(subject, {}) for file in files}
+
+
 def read_experiment(run: Path) -> dict:
     """The resolved configuration, {} where it is missing."""
     return _json(run / "experiment.json", {})

@@ -4,19 +4,19 @@ import json
 from html import escape
 from pathlib import Path
 
-from paper_figs import names, page
-from paper_figs.report import draw_into, origin, write_page
+from paper_figs import copy_rate, learning_curve, names, page, verdict_matrix, verdict_table
+from paper_figs.report import OF_PREDICTIONS, draw_into, origin, write_page
 from paper_figs.run_files import Results, read_cells, read_results
 from paper_figs.tables import Table
 from paper_figs.wording import count, interval, nats, percent
 
-FIGURES: dict = {}
+FIGURES = {"verdict-matrix": verdict_matrix, "learning-curve": learning_curve, **OF_PREDICTIONS, "copy-rate": copy_rate}
 
 
 def write_sweep_report(run: Path) -> None:
     """Draw the figures of a sweep into ``figures/``, write ``report.html`` and ``headline.txt``.
 
-    Reads results.json, cells.json and experiment.json of the run folder, nothing else.
+    Reads results.json, verdicts.json, cells.json, experiment.json and the cells' pictures.json, nothing else.
     """
     results, cells = read_results(run), read_cells(run)
     head = f"{count(len(cells), 'cell')}, {count(len(results.seeds), 'seed')}"
@@ -25,6 +25,7 @@ def write_sweep_report(run: Path) -> None:
         f"<h1>{escape(run.name)}</h1>",
         f'<p class="muted">{escape(head)}: {escape(results.label)}</p>',
         *draw_into(run, FIGURES),
+        *verdict_table.section(run),
         "<h2>Cells</h2>",
         '<p class="muted">Bayes gap: KL of the synthesizer from the exact predictive p(d2|d1), 0 is exact Bayes; mean '
         "over seeds with 95 % bootstrap intervals. A share of 100 % is what ignoring d1 costs.</p>",

@@ -34,13 +34,22 @@ def _collect(plan, stages: Path, run: Path) -> None:
     """Copy what readers of the run folder need from one seed's stages."""
     seed = str(plan.seed)
     (run / "seeds" / seed).mkdir(parents=True)
+    evaluation = plan.evaluation.folder(stages)
     for name in ("results.json", "results.parquet", "examples.json"):
-        shutil.copy(plan.evaluation.folder(stages) / name, run / "seeds" / seed / name)
+        shutil.copy(evaluation / name, run / "seeds" / seed / name)
+    for file in extra_files(evaluation):
+        shutil.copy(file, run / "seeds" / seed / file.name)
     (run / "metrics" / seed).mkdir(parents=True)
     for subject, stage in plan.models.items():
         shutil.copy(stage.folder(stages) / "metrics.jsonl", run / "metrics" / seed / f"{subject}.jsonl")
     links = {name: os.path.relpath(stage.folder(stages), run) for name, stage in plan.stages.items()}
     write_json(run / "seeds" / seed / "stages.json", links)
+
+
+def extra_files(evaluation: Path) -> list[Path]:
+    """The JSON files that evaluators left beside results and examples: findings, numbers behind pictures."""
+    joined = ("results.json", "examples.json")
+    return [file for file in sorted(evaluation.glob("*/*.json")) if file.name not in joined]
 
 
 def _provenance(config: ExperimentConfig, plans, records: list[dict], stages: Path, device: str) -> dict:
