@@ -112,6 +112,11 @@ def test_the_damaged_newest_checkpoint_is_passed_over_for_the_previous(run, undi
         assert outcome(folder) == undisturbed, name
 
 
+def test_as_many_checkpoints_stay_as_are_asked_for(run, tmp_path):
+    run(tmp_path, stop_at=8, checkpoints_kept=3)
+    assert sorted(p.name for p in (tmp_path / "state").iterdir()) == [f"step-00000000{step}.pt" for step in (6, 7, 8)]
+
+
 def test_only_damaged_checkpoints_is_an_error_that_says_what_to_do(run, tmp_path):
     run(tmp_path, stop_at=8)
     for path in (tmp_path / "state").iterdir():
