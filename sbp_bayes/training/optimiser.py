@@ -16,7 +16,7 @@ def make_optimiser(model: Transformer, config: TrainingConfig) -> torch.optim.Op
     if config.optimiser == "adamw-bf16":
         from sbp_bayes.training.adamw_bf16 import AdamWBf16
 
-        return AdamWBf16(groups, lr=config.learning_rate, betas=config.betas)
+        return AdamWBf16(groups, lr=config.learning_rate, betas=config.betas, seed=config.seed)
     return torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=True)
 
 

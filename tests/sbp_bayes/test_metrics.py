@@ -76,8 +76,8 @@ def test_tensorboard_gets_every_number_at_its_step(tmp_path):
     logger.close()
     events = EventAccumulator(str(tmp_path / "tensorboard"))
     events.Reload()
-    ((_, step, value),) = events.Scalars("train_loss")
-    assert (step, value) == (3, 2.5) and events.Scalars("tokens_per_second")[0].value == 500
+    (found,) = events.Scalars("train_loss")
+    assert (found.step, found.value) == (3, 2.5) and events.Scalars("tokens_per_second")[0].value == 500
 
 
 @pytest.mark.parametrize(

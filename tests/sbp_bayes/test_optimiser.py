@@ -19,7 +19,7 @@ def step(model, optimiser, number: int) -> None:
     optimiser.zero_grad()
 
 
-@pytest.mark.parametrize("name", ["adamw", "muon"])
+@pytest.mark.parametrize("name", ["adamw", "muon", "adamw-bf16"])
 def test_matrices_decay_and_gains_do_not(make_model, name):
     model = make_model(tied=False)
     groups = make_optimiser(model, config(optimiser=name, weight_decay=0.3)).param_groups
@@ -45,7 +45,7 @@ def test_muon_takes_the_matrices_of_the_blocks_and_moves_them_as_far_as_adamw(ma
             assert moved == pytest.approx(1e-2, rel=0.01), name
 
 
-@pytest.mark.parametrize("name", ["adamw", "muon"])
+@pytest.mark.parametrize("name", ["adamw", "muon", "adamw-bf16"])
 def test_a_state_dict_goes_on_bit_for_bit(make_model, name):
     settings = config(optimiser=name)
     straight, first = make_model(), make_model()
