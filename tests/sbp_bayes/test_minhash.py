@@ -1,78 +1,79 @@
-"""MinHash signatures against sets of shingles: what they are, what they estimate, which pairs bands name."""
-
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from sbp_bayes.pairing.minhash import alike_in_a_band, mix, permutations, resemblance, signatures
-from sbp_bayes.pairing.near_duplicates import shingles
-from sbp_bayes.pairing.terms import Terms
-
-WORD = 2**64
+from sbp_bayes.documents.copies import Digests, first_of
+from sbp_bayes.documents.languages import language_of
+from sbp_bayes.documents.minhash import FOUND, bands_for, near_copies
 
 
-def terms_of(documents, kinds=400) -> Terms:
-    offsets = np.cumsum([0, *map(len, documents)])
-    ids = np.array([i for document in documents for i in document], dtype=np.int64)
-    return Terms(ids, offsets, np.random.default_rng(0).integers(0, WORD, size=kinds, dtype=np.uint64))
+@pytest.mark.parametrize("threshold", [0.1, 0.3, 0.5, 0.7, 0.8, 0.95, 1.0])
+def test_bands_find_what_is_as_similar_as_the_threshold(threshold):
+    b, r = bands_for(threshold)
+    assert b * r <= 128
+    assert 1 - (1 - threshold**r) ** b >= FOUND or (b, r) == (128, 1)
+    longer = 128 // (r + 1)
+    assert r == 16 or 1 - (1 - threshold ** (r + 1)) ** longer < FOUND
 
 
-def mixed(x: int) -> int:
-    x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9 % WORD
-    x = (x ^ x >> 27) * 0x94D049BB133111EB % WORD
-    return x ^ x >> 31
+def test_pairs_at_the_threshold_are_found_as_often_as_promised(tmp_path):
+    """400 pairs that share 20 of 30 words (n = 1): Jaccard 1/2, the threshold itself."""
+    rng = np.random.default_rng(1)
+    texts = []
+    for _ in range(400):
+        found = [f"w{k}" for k in rng.choice(10**9, 40, replace=False)]
+        texts += [" ".join(found[:30]), " ".join(found[10:])]
+    twins, similarity = near_copies([texts[:300], texts[300:]], len(texts), 0.5, 1, tmp_path)
+    near = np.flatnonzero(twins != np.arange(len(texts)))
+    assert (twins[near] == near - 1).all()
+    assert (similarity[near] == 0.5).all()
+    # At least 0.98 of 400: below 380 has a chance under 1e-4.
+    assert near.size >= 380
 
 
-@settings(deadline=None, max_examples=30)
-@given(st.lists(st.lists(st.integers(0, 3), max_size=7), min_size=1, max_size=5), st.integers(1, 4), st.integers(0, 9))
-def test_signatures_are_least_values_in_whole_number_arithmetic(documents, n, seed):
-    terms = terms_of(documents)
-    found = signatures(terms, n, hashes=3, seed=seed)
-    multipliers, increments = (row.tolist() for row in permutations(3, seed))
-    assert all(a % 2 == 1 for a in multipliers)
-    hashes, owners = shingles(terms, n)
-    for i, row in enumerate(found.tolist()):
-        values = [mixed(int(s)) for s in hashes[owners == i]]
-        for value, a, b in zip(row, multipliers, increments, strict=True):
-            assert value == min([(a * x + b) % WORD for x in values], default=WORD - 1)
+def test_a_chain_of_edits_ends_at_what_each_shares_with_the_kept_one(tmp_path):
+    """Each text has two more words replaced than the one before; the kept twin is always similar enough itself."""
+    texts = [" ".join(f"x{i}" if i < 2 * k else f"w{i}" for i in range(60)) for k in range(16)]
+    twins, similarity = near_copies([texts], len(texts), 0.7, 1, tmp_path)
+    for j, i in enumerate(twins):
+        common = 60 - 2 * (j - i)
+        assert twins[i] == i
+        assert similarity[j] == pytest.approx(common / (120 - common))
+        assert similarity[j] >= 0.7
+    assert (twins == 0).sum() == 6  # 2 * 5 words replaced: 50 / 70 in common
 
 
-def test_mix_is_splitmix64():
-    """The first outputs of its authors' generator from seed 0: the state goes up by the golden ratio."""
-    states = np.arange(1, 4, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    assert [f"{x:016x}" for x in mix(states)] == ["e220a8397b1dcdaf", "6e789e6aa1b965f4", "06c45d188009454f"]
+def test_documents_without_words_and_short_ones(tmp_path):
+    texts = ["...", "!!!", "", "one two", "one two", "one three"]
+    twins, _ = near_copies([texts], len(texts), 0.5, 13, tmp_path)
+    assert twins.tolist() == [0, 1, 2, 3, 3, 5]
+    assert near_copies([], 0, 0.5, 13, tmp_path)[0].size == 0
 
 
-@pytest.mark.parametrize("shared", [0, 20, 100, 200])
-def test_agreement_estimates_the_jaccard_similarity_without_bias(shared):
-    """Sets of single terms: 200 in one document, 200 in the other, ``shared`` in both."""
-    terms = terms_of([range(200), range(200 - shared, 400 - shared)])
-    jaccard, hashes, seeds = shared / (400 - shared), 64, 60
-    found = [resemblance(signatures(terms, 1, hashes, seed), np.array([[0, 1]]))[0] for seed in range(seeds)]
-    error = (jaccard * (1 - jaccard) / (hashes * seeds)) ** 0.5
-    assert abs(np.mean(found) - jaccard) <= 4 * error
-    assert np.std(found) <= 1.5 * (jaccard * (1 - jaccard) / hashes) ** 0.5
+def test_the_first_of_equals():
+    assert first_of(np.array([3, 1, 3, 1, 2, 3])).tolist() == [0, 1, 0, 1, 4, 0]
+    assert first_of(np.array([3, 3, 3]), np.array([1, 2, 1])).tolist() == [0, 1, 0]
+    digests = Digests()
+    for text in ["a", "b", "a", "c", "b"]:
+        digests.add(text)
+    assert digests.first().tolist() == [0, 1, 0, 3, 1]
+    assert Digests().first().size == 0
 
 
-def test_bands_name_the_near_duplicates_and_few_others():
-    rng = np.random.default_rng(0)
-    originals = [rng.integers(0, 400, size=120).tolist() for _ in range(40)]
-    copies = [[*document[:100], *rng.integers(0, 400, size=20).tolist()] for document in originals[:10]]
-    terms = terms_of([*originals, *copies, [], []])
-    found = alike_in_a_band(signatures(terms, 3, hashes=128), bands=32)
-    assert found.tolist() == [[i, 40 + i] for i in range(10)]
+TOLD = {
+    "en": "The history of the town is not as old as it was said to be by those who had been in the church at the time.",
+    "de": "Die Geschichte der Stadt ist nicht so alt, wie es von denen gesagt wird, die da mit in der Kirche sind.",
+    "fr": "L'histoire de la ville n'est pas aussi vieille que ce qui est dit par les gens qui sont dans une église.",
+    "es": "La historia de la ciudad no es tan antigua como se ha dicho por los que en la época vivían con él.",
+    "nl": "De geschiedenis van de stad is niet zo oud als het is gezegd door hen die er in die tijd in een kerk waren.",
+    "it": "La storia della città non è così antica come si dice nel libro di uno che era con gli altri alla chiesa.",
+    "pt": "A história da cidade não é tão antiga como se diz no livro de um homem que foi com os outros à igreja.",
+    "sv": "Stadens historia är inte så gammal som det har sagts av de män som var i en kyrka på den tiden, men att.",
+    "da": "Byens historie er ikke så gammel som det er blevet sagt af de mænd der var i en kirke på den tid, men.",
+}
 
 
-@settings(deadline=None, max_examples=30)
-@given(st.integers(0, 10**6), st.sampled_from([1, 2, 4]))
-def test_pairs_are_those_that_agree_in_a_band(seed, bands):
-    rows = np.random.default_rng(seed).integers(0, 2, size=(8, 4)).astype(np.uint64)
-    width = 4 // bands
-    expected = [
-        [i, j]
-        for i in range(8)
-        for j in range(i + 1, 8)
-        if any((rows[i, b : b + width] == rows[j, b : b + width]).all() for b in range(0, 4, width))
-    ]
-    assert alike_in_a_band(rows, bands).tolist() == expected
+def test_languages_are_told_by_their_function_words():
+    assert {language: language_of(text) for language, text in TOLD.items()} == {name: name for name in TOLD}
+    assert language_of("the cat") is None
+    assert language_of(" ".join(f"name{chr(97 + i)}" for i in range(26))) == "unknown"
+    assert language_of("кошка сидела на окне и смотрела на улицу где шёл снег " * 3) == "unknown"
