@@ -4,6 +4,7 @@ import json
 import os
 import resource
 import signal
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,29 @@ def several(folder: Path, runs: dict[str, dict[str, Any]], replicas: int = 1) ->
     lines = {name: lines_of(folder / name, changes, (), together) for name, changes in runs.items()}
     parallel.leave()
     return lines
+
+
+def saved_while_training_goes_on(folder: Path) -> tuple[list[float], list[float]]:
+    """A weight as it was when its saving began, and as it is read back; meanwhile it has changed."""
+    together = parallel.start("cpu")
+    sharded = sharding.place(model(), together, config())
+    weight = sharding.weights_of(sharded)["norm.weight"]
+    before = weight.full_tensor().tolist()
+    changed, write = threading.Event(), distributed_checkpoint._write_shards
+
+    def write_late(*arguments: Any) -> None:
+        assert changed.wait(30)
+        write(*arguments)
+
+    distributed_checkpoint._write_shards = write_late
+    saver = distributed_checkpoint.BackgroundSaver(folder, together, keep=1)
+    saver.save(3, {"weight": weight})
+    weight.mul_(2)
+    changed.set()
+    saver.wait()
+    after = distributed_checkpoint.read_folder(folder / "step-000000003", together)["weight"].full_tensor().tolist()
+    parallel.leave()
+    return before, after
 
 
 def filled_from_meta(replicas: int) -> dict[str, np.ndarray]:

@@ -98,6 +98,11 @@ def test_killed_while_saving_it_goes_on_from_the_state_before(one, tmp_path):
     same(training_runs.lines_of(tmp_path, {}), one)
 
 
+def test_a_state_is_that_of_the_step_at_which_its_saving_began(tmp_path):
+    for before, after in processes.start(2, training_runs.saved_while_training_goes_on, tmp_path).results():
+        assert before == after
+
+
 @pytest.mark.parametrize("name", ["__1_0.distcp", "state.pt", ".metadata", "files.json"])
 def test_a_damaged_state_is_passed_over_for_the_one_before(one, left, name):
     newest, before = states(left / "state")[:2]
