@@ -11,6 +11,7 @@ from sbp_bayes.training.adamw_bf16 import AdamWBf16, adamw
 from sbp_bayes.training.stochastic_rounding import TILE, noises, philox, round_stochastically
 
 SIZES = [1, 16, 507, TILE // 2, TILE, TILE + 16, 2 * TILE + 3, 0]
+GPU_NAN = float(torch.tensor(0x7FFFFFFF, dtype=torch.int32).view(torch.float32))  # the NaN that GPUs make: all ones
 SETTINGS = dict(rate=0.01, beta1=0.9, beta2=0.95, eps=1e-8, decay=0.1, step=7, seed=2**62 + 12345)
 
 
@@ -78,14 +79,15 @@ def test_shards_that_begin_anywhere_and_gradients_in_any_order():
 
 @pytest.mark.interpreter
 def test_infinities_and_nan_stay_what_they_are():
-    tensors = case(sizes=[8])
+    tensors = case(gradient=torch.float32, sizes=[8])
     for place, value in enumerate((torch.inf, -torch.inf, torch.nan)):
         tensors[0][0][place] = value
         tensors[1][0][place + 3] = value
+    tensors[1][0][6] = GPU_NAN
     found, expected = step(kernel.adamw, tensors), step(definition, tensors)
     for ours, theirs in both(found, expected):
         assert torch.equal(ours.isnan(), theirs.isnan()) and torch.equal(ours.isinf(), theirs.isinf())
-    assert found[0][0][[2, 5]].isnan().all() and found[0][0][6:].isfinite().all()
+    assert found[0][0][[2, 5, 6]].isnan().all() and found[0][0][7].isfinite()
 
 
 @pytest.mark.interpreter
@@ -126,9 +128,9 @@ def test_rounding_keeps_the_mean_and_takes_a_neighbour():
         rounded = round_stochastically(x, noise).double()
         assert rounded.mean() == pytest.approx(float(x[0]), rel=1e-9)
         assert len(rounded.unique()) == 2
-    exact = torch.tensor([1.5, -0.0, 0.0, torch.inf, -torch.inf, torch.nan])
-    kept = round_stochastically(exact, torch.full((6,), 2**16 - 1, dtype=torch.int32))
-    assert torch.equal(kept[:5], exact[:5].bfloat16()) and kept[5].isnan()
+    exact = torch.tensor([1.5, -0.0, 0.0, torch.inf, -torch.inf, torch.nan, GPU_NAN])
+    kept = round_stochastically(exact, torch.full((7,), 2**16 - 1, dtype=torch.int32))
+    assert torch.equal(kept[:5], exact[:5].bfloat16()) and kept[5:].isnan().all()
     assert kept.signbit()[1]
 
 
@@ -205,6 +207,14 @@ def test_a_resumed_run_has_the_same_bits(kind, tmp_path):
         assert all(second.state[ours][name].dtype == torch.bfloat16 for name in ("exp_avg", "exp_avg_sq"))
     assert not torch.equal(stopped[0], weights[0])
     assert int(optimiser.state[weights[2]]["step"]) == 5
+
+
+def test_equal_parameters_round_apart():
+    weights = [torch.ones(500, dtype=torch.bfloat16).requires_grad_() for _ in range(2)]
+    for weight in weights:
+        weight.grad = torch.ones_like(weight)
+    AdamWBf16([{"params": weights[:1]}, {"params": weights[1:]}], lr=0.001).step()
+    assert not torch.equal(*weights)
 
 
 def test_a_rate_of_zero_changes_nothing():
