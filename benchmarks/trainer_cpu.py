@@ -5,7 +5,7 @@ depth and number of parameters on batches of one shape, turn by turn in one proc
 tokens per second of processor time, which on one thread is the time itself where nothing else runs; the trainer's
 includes what it does besides: packing, metrics, saving the weights twice. Ratios are of medians. Compiling is timed
 with an empty cache and with a full one. Prints a table and writes it, with the device and the versions, to
-benchmarks/results/trainer_cpu.json.
+benchmarks/results/trainer_cpu.json; rows of sizes that are not run stay as they are there.
 """
 
 import argparse
@@ -23,7 +23,7 @@ import torch
 import torch._inductor.config as inductor
 
 from sbp_bayes.documents.packing import Mixture, Packed
-from sbp_bayes.files import write_json
+from sbp_bayes.files import read_json, write_json
 from sbp_bayes.model import cpu_linear
 from sbp_bayes.model.sizes import model_config, size_named
 from sbp_bayes.model.transformer import Transformer
@@ -158,12 +158,20 @@ def main() -> None:
     names = [name for name, (_, compiled) in CONTENDERS.items() if not (options.eager and compiled)]
     rows = []
     for case in (case for case in CASES if case.size in options.sizes):
-        row = {**vars(case), "plain_shape": vars(plain_shape(case)), **measure(case, names, options.repeats)}
+        row = {
+            **vars(case),
+            "date": time.strftime("%Y-%m-%d"),
+            "plain_shape": vars(plain_shape(case)),
+            **measure(case, names, options.repeats),
+        }
         rows.append(row)
         for name, rate in row["tokens_per_second"].items():
             times = row["times_the_plain_loop"][name]
             print(f"{case.size:>5}  {name:25} {rate:9,.0f} tokens/s  {times:5.2f}x", flush=True)
-    write_json(options.out, {"device": _device(), "date": time.strftime("%Y-%m-%d"), "rows": rows})
+    before = read_json(options.out)["rows"] if options.out.exists() else []
+    found = {row["size"]: row for row in [*before, *rows]}
+    ordered = [found[case.size] for case in CASES if case.size in found]
+    write_json(options.out, {"device": _device(), "rows": ordered})
 
 
 def _device() -> dict:
