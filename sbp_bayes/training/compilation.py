@@ -10,9 +10,9 @@ import torch
 from sbp_bayes.training.configuration import TrainingConfig
 from sbp_bayes.training.objective import weighted_loss
 
-# Steps from which compiling pays. On a CPU, one thread, it takes 15 to 17 seconds (2 with a full cache) and saves a third
-# of a step at 0.1M parameters, a sixth at 1M (benchmarks/trainer_cpu.py): even after 3,400 and 1,100 steps, with a
-# margin for machines that compile more slowly.
+# Steps from which compiling pays. On a CPU, one thread, it takes 15 to 17 seconds (2 with a full cache) and saves a
+# third of a step at 0.1M parameters, a sixth at 1M (benchmarks/trainer_cpu.py): it is paid back after 3,400 and 1,100
+# steps; the rest is a margin for machines that compile more slowly.
 PAYS_FROM_STEPS = {"cpu": 10_000, "cuda": 500}
 SHAPES = 64  # shapes (batch, context, model) that one process may compile
 
