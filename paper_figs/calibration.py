@@ -26,8 +26,8 @@ def draw(run: Path) -> "Figure | None":
     for row, one in zip(grid, found, strict=True):
         for axes, (quantity, title) in zip(row, QUANTITIES.items(), strict=True):
             levels = np.array(one.first["levels"])
-            width = 1.96 * np.sqrt(levels * (1 - levels) / one.first["n"])
-            axes.fill_between(levels, -width, width, color=style.GRID, alpha=0.6, lw=0, label="95 % of uniform ranks")
+            width = 1.96 * one.mean(f"{quantity}_exact_se")
+            axes.fill_between(levels, -width, width, color=style.GRID, alpha=0.6, lw=0, label="95 % of exact Bayes")
             axes.axhline(0, color=style.MUTED, lw=0.8)
             for subject, suffix in ((names.EXACT, "_exact"), (names.SYNTHESIZER, "")):
                 look = style.look(subject, [])

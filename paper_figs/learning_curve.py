@@ -44,6 +44,9 @@ def draw(run: Path) -> "Figure | None":
             axes.axhline(height, color=style.MUTED, lw=0.8, ls=(0, (1, 2)))
         axes.set(xscale="log", yscale="log")
         axes.set_title(world, loc="left")
+    ticks = sorted({row["at"] for row in results.of(names.LEARNING_CURVE)})
+    grid[0, 0].set_xticks(ticks, [f"{tick:,.0f}" if tick < 1000 else f"{tick / 1000:,.3g}k" for tick in ticks])
+    grid[0, 0].minorticks_off()
     for height, text in BARS:
         grid[0, 0].annotate(
             text, (1, height), xycoords=("axes fraction", "data"), xytext=(0, 2), textcoords="offset points",

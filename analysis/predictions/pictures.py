@@ -121,8 +121,9 @@ def calibrated(subject: Subject) -> Picture | None:
     for whose, written in (("", subject.synthesized), ("_exact", subject.control)):
         after = exact.concept_log_posterior(subject.world, subject.d1, written).exp()
         for name, ranks in by.items():
-            below = [float((after * calibration.share_below(*ranks, level)).sum(1).mean()) for level in LEVELS]
-            drawn[f"{name}{whose}"] = below
+            below = torch.stack([(after * calibration.share_below(*ranks, level)).sum(1) for level in LEVELS], 1)
+            drawn[f"{name}{whose}"] = _rounded(below.mean(0))
+            drawn[f"{name}{whose}_se"] = _rounded(below.std(0) / len(below) ** 0.5)
     return drawn
 
 
