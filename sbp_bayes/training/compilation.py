@@ -12,8 +12,8 @@ from sbp_bayes.training.objective import weighted_loss
 
 # Steps from which compiling pays. On a CPU, one thread, it takes 15 to 17 seconds (2 with a full cache) and saves a
 # third of a step at 0.1M parameters, a sixth at 1M (benchmarks/trainer_cpu.py): it is paid back after 3,400 and 1,100
-# steps; the rest is a margin for machines that compile more slowly.
-PAYS_FROM_STEPS = {"cpu": 10_000, "cuda": 500}
+# steps by a process that trains once, and after a few hundred by one that trains several models of one shape.
+PAYS_FROM_STEPS = {"cpu": 2_000, "cuda": 500}
 SHAPES = 64  # shapes (batch, context, model) that one process may compile
 
 
