@@ -70,7 +70,8 @@ def write_report(run: Path) -> None:
         *origin(run),
     ]
     write_page(run, f"{run.name}: {results.label}", body)
-    (run / "headline.txt").write_text(t.headline(run) + "\n", encoding="utf-8")
+    lines = [t.headline(run), *verdict_table.headline(run)]
+    (run / "headline.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def write_page(run: Path, title: str, body: list[str]) -> None:

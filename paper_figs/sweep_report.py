@@ -33,7 +33,8 @@ def write_sweep_report(run: Path) -> None:
         *origin(run),
     ]
     write_page(run, f"{run.name}: {head}", body)
-    (run / "headline.txt").write_text(f"{run.name}: {head}\n", encoding="utf-8")
+    lines = [f"{run.name}: {head}", *verdict_table.headline(run)]
+    (run / "headline.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def cells_table(results: Results, cells: dict[str, dict]) -> Table:

@@ -34,6 +34,12 @@ def section(run: Path) -> list[str]:
     ]
 
 
+def headline(run: Path) -> list[str]:
+    """One line for the terminal; [] without verdicts."""
+    verdicts = read_verdicts(run)
+    return [f"predictions: {counts(verdicts)} of quantities; sbp validate {run} prints them"] if verdicts else []
+
+
 def verdicts_table(verdicts: Sequence[dict]) -> Table:
     """One row a quantity, refuted ones first; the cell where there are several."""
     with_cells = any(row["cell"] for row in verdicts)

@@ -8,7 +8,7 @@ from torch import Tensor
 from analysis import measures
 from analysis.predictions.pairing_law import tilted_synthesizer
 from analysis.predictions.subject import Subject
-from analysis.synthesizers import TransformerSynthesizer
+from analysis.synthesizers import Synthesizer, TransformerSynthesizer
 from analysis.trained_models import synthesizers
 from analysis.world_source import world_of
 from sbp_bayes.documents.corpus import Corpus
@@ -19,6 +19,7 @@ from sbp_bayes.pairing.pairs import load_pairs
 from sbp_bayes.training.checkpoint import BEST, load_model
 from synthetic_worlds.narration import Narration
 from synthetic_worlds.pair_sampling import PairSampling
+from synthetic_worlds.polya import DirichletMultinomial
 from synthetic_worlds.world import ConceptWorld, World
 
 RELATED = "related"
@@ -28,8 +29,11 @@ def why_none(context: SeedContext) -> str | None:
     """Why there is nothing to put the predictions to in this seed, or None where there is."""
     if "world" not in context.source:
         return f"{context.source['label']} is no world: nobody knows what exact Bayes says of it"
-    if isinstance(world_of(context.source), Narration):
-        return f"{context.source['label']}: the predictions take worlds of tokens; this one writes text"
+    label, world = context.source["label"], world_of(context.source)
+    if isinstance(world, Narration):
+        return f"{label}: the predictions take worlds of tokens; this one writes text"
+    if context.config.pairing.rule == "similarity" and not isinstance(world, ConceptWorld):
+        return f"{label}: the law of pairs found by similarity is known for finitely many concepts only"
     return None if synthesizers(context) else "no synthesizer was trained"
 
 
@@ -59,7 +63,7 @@ def subjects_of(context: SeedContext) -> list[Subject]:
                 conditioning=context.config.synthesizer.group - 1,
                 model=trained,
                 tilted=_tilted(context, tokenizer, world) if related else None,
-                pool=_pool(context, tokenizer),
+                pool=_pool(context, tokenizer, world),
             )
         )
     return found
@@ -81,18 +85,18 @@ def pairs_of(pairing: PairingConfig, world: World) -> PairSampling:
     )
 
 
-def _tilted(context: SeedContext, tokenizer: Tokenizer, world: World):
+def _tilted(context: SeedContext, tokenizer: Tokenizer, world: World) -> Synthesizer | None:
     """The law of pairs that a rule found by what documents say; None where sampling says what they are."""
-    if context.config.pairing.rule != "similarity" or not isinstance(world, ConceptWorld):
+    if context.config.pairing.rule != "similarity":
         return None
     pairs = torch.from_numpy(load_pairs(context.pairs[RELATED]).kept)
     return tilted_synthesizer(_tokens(context.corpus["real"], tokenizer), pairs, world)
 
 
-def _pool(context: SeedContext, tokenizer: Tokenizer) -> Tensor | None:
-    """(K, V) the points of a continuum that the training documents had, each once; None where concepts are finite."""
+def _pool(context: SeedContext, tokenizer: Tokenizer, world: World) -> Tensor | None:
+    """(K, V) the laws of words that the training documents had, each once, where concepts are a continuum of them."""
     latents = Corpus.open(context.corpus["real"], tokenizer).latents()
-    if latents is None or "concept_point" not in latents.column_names:
+    if latents is None or not isinstance(world, DirichletMultinomial):
         return None
     first: dict[int, int] = {}
     for row, code in enumerate(latents["concept"].to_pylist()):
