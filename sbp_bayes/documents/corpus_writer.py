@@ -1,23 +1,21 @@
 """Writes the files of one corpus; `sbp_bayes.documents.corpus.write_corpus` makes it whole or not at all."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import repeat
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sbp_bayes.documents.copies import Digests
+from sbp_bayes.documents.text_batches import text_batches
 from sbp_bayes.documents.tokenizer import Tokenizer
 from sbp_bayes.errors import UserError
 from sbp_bayes.files import content_hash, file_hash, write_json
 
 FORMAT = 1
 LATENTS = "latents"
-ENCODE_DOCUMENTS = 4096
-ENCODE_BYTES = 1 << 20  # encodings take some 100 bytes a token while they last
 
 
 def token_dtype(vocabulary_size: int) -> np.dtype:
@@ -133,15 +131,3 @@ class CorpusWriter:
     def _entry(self, name: str) -> dict:
         path = self.folder / name
         return {"file": name, "bytes": path.stat().st_size, "sha256": file_hash(path)}
-
-
-def text_batches(column: pa.ChunkedArray) -> Iterator[list[str | None]]:
-    """A column's texts in lists small enough to be encoded at once: about a million bytes, at most 4,096 texts."""
-    ends = np.cumsum(pc.fill_null(pc.binary_length(column), 0).to_numpy())
-    start = 0
-    while start < len(column):
-        before = int(ends[start - 1]) if start else 0
-        end = int(np.searchsorted(ends, before + ENCODE_BYTES, side="right"))
-        end = min(max(end, start + 1), start + ENCODE_DOCUMENTS)
-        yield column.slice(start, end - start).to_pylist()
-        start = end

@@ -10,6 +10,7 @@ from types import TracebackType
 import numpy as np
 import pyarrow as pa
 
+from sbp_bayes.documents.text_batches import text_batches
 from sbp_bayes.documents.text_files import TextDocument
 
 SCHEMA = pa.schema([(name, pa.string()) for name in ("doc_id", "text", "source", "concept")])
@@ -63,11 +64,11 @@ class Spill:
         return int(self._firsts[-1])
 
     def texts(self, rows: np.ndarray) -> Iterator[list[str]]:
-        """The texts of ``rows`` (M,), ascending, in lists of about a million characters."""
+        """The texts of ``rows`` (M,), ascending, in the lists of `text_batches`."""
         bounds = np.searchsorted(rows, self._firsts)
         for batch, first, start, end in zip(self._batches, self._firsts, bounds[:-1], bounds[1:], strict=False):
             if end > start:
-                yield batch.column("text").take(pa.array(rows[start:end] - first)).to_pylist()
+                yield from text_batches(batch.column("text").take(pa.array(rows[start:end] - first)))
 
     def doc_ids(self, rows: np.ndarray) -> list[str]:
         """The ids of ``rows`` (M,), in that order."""

@@ -6,9 +6,9 @@ So a split may come out smaller than asked for (documents dropped) or larger (do
 import pyarrow as pa
 
 from sbp_bayes.documents.clean_config import CleanSettings
-from sbp_bayes.documents.corpus_writer import text_batches
 from sbp_bayes.documents.dropped import Dropped
 from sbp_bayes.documents.parts import cut
+from sbp_bayes.documents.text_batches import text_batches
 from sbp_bayes.documents.tokenizer import Tokenizer
 from sbp_bayes.errors import UserError
 
