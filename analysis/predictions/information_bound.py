@@ -1,10 +1,10 @@
 """P13: a document says no more of a related one than the world lets it: I_q <= I(d1;d2) <= min(I(c;d1), I(c;d2)).
 
-Two readings. On real pairs, E log q(d2|d1) / q(d2) can't exceed I(d1;d2) whatever q is, as long as q(d2) is no worse
-than the truth and the pairs are what they should be; where it does, evaluation pairs are duplicates or were trained on
-(`information_alarm`). On what the synthesizer writes, E log q(d2'|d1) / p(d2') is what it claims to know of d2' from
+Two readings. On real pairs, E log q(d2|d1) / p(d2) can't exceed I(d1;d2) whatever q is, as long as the pairs are what
+they should be; where it does, evaluation pairs are duplicates or were trained on (`information_alarm`). (Against a law
+of d2 alone that is worse than the truth, such as a base model's, anything would seem to inform.) On what the synthesizer writes, E log q(d2'|d1) / p(d2') is what it claims to know of d2' from
 d1: more than I(d1;d2) is knowledge that d1 can't give, as copying and overconfidence have.
-Cost: two passes of the synthesizer, one of the law of a document alone, N samples, five passes of exact inference.
+Cost: two passes of the synthesizer, N samples, six passes of exact inference.
 """
 
 import math
@@ -30,7 +30,7 @@ applies = plain_pairs
 def measure(subject: Subject) -> list[Finding]:
     """Information on real pairs and claimed, nats a document, each beside I(d1;d2) as exact Bayes has it there."""
     exact_one = ExactSynthesizer(subject.world)
-    on_real = log_ratios(subject.synthesizer, subject.alone, subject.d1, subject.related)
+    on_real = log_ratios(subject.synthesizer, exact_one, subject.d1, subject.related)
     of_exact = log_ratios(exact_one, exact_one, subject.d1, subject.related)
     claimed = claimed_information(subject.synthesizer, subject.world, subject.d1, subject.synthesized)
     allowed = claimed_information(exact_one, subject.world, subject.d1, subject.control)

@@ -1,6 +1,7 @@
 """P13: only copies and overconfidence claim more than the world gives; the alarm fires on planted duplicates."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from analysis.predictions.information_bound import claimed_information, informat
 from analysis.predictions.subject import known_subject
 from analysis.predictions.verdict import REFUTED, SUPPORTED
 from analysis.synthesizers import CopyingSynthesizer, ExactSynthesizer, MapSynthesizer, PriorSynthesizer
+from analysis.wrong_synthesizers import UnconditionalSynthesizer
 from sbp_bayes.seeds import generator
 from synthetic_worlds import exact
 from synthetic_worlds.catalogue import make_world
@@ -65,3 +67,11 @@ def test_the_alarm_fires_on_few_duplicates_where_the_synthesizer_learnt_to_copy(
     copying = CopyingSynthesizer(world, 0.03)
     alarm = information_alarm(copying, ExactSynthesizer(world), pairs.d1, pairs.d2, known.I_d1_d2, known.I_d1_d2_se)
     assert alarm.fires
+
+
+def test_a_bad_law_of_a_document_alone_does_not_look_like_information(world):
+    """A base model that is hardly trained makes any tuned synthesizer seem to know something, in null worlds too."""
+    subject = known_subject(PriorSynthesizer(world), world, 200, 0)
+    worse = replace(subject, alone=UnconditionalSynthesizer(world, 256))
+    assert [f.estimate for f in measure(worse)] == [f.estimate for f in measure(subject)]
+    assert measure(subject)[0].estimate == pytest.approx(0, abs=1e-9)
