@@ -2,8 +2,9 @@
 
 Two readings. On real pairs, E log q(d2|d1) / p(d2) can't exceed I(d1;d2) whatever q is, as long as the pairs are what
 they should be; where it does, evaluation pairs are duplicates or were trained on (`information_alarm`). (Against a law
-of d2 alone that is worse than the truth, such as a base model's, anything would seem to inform.) On what the synthesizer writes, E log q(d2'|d1) / p(d2') is what it claims to know of d2' from
-d1: more than I(d1;d2) is knowledge that d1 can't give, as copying and overconfidence have.
+of d2 alone that is worse than the truth, such as a base model's, anything would seem to inform.) On what the
+synthesizer writes, E log q(d2'|d1) / p(d2') is what it claims to know of d2' from d1: more than I(d1;d2) is knowledge
+that d1 can't give, as copying and overconfidence have.
 Cost: two passes of the synthesizer, N samples, six passes of exact inference.
 """
 
