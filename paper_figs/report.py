@@ -26,6 +26,7 @@ from paper_figs import (
     verdict_table,
 )
 from paper_figs import tables as t
+from paper_figs.corpus_table import corpus_table
 from paper_figs.run_files import Results, read_examples, read_experiment, read_provenance, read_results
 from paper_figs.wording import count
 
@@ -51,6 +52,7 @@ FACTS_NOTE = (
     "where a document and its seed document d1 mention the same attribute, they agree. Untrue: a fact is not true of "
     "d1's person, by invention or by a chance report. "
 )
+CORPUS_NOTE = "Of the first seed. The corpus stage's dropped.parquet names every document left out, and its twin if any."
 EXAMPLE_COLUMNS = (("d1", "d1"), ("exact d2", "exact"), ("synthesized d2", "synthesized"), ("partner of d1", "partner"))
 
 
@@ -115,6 +117,7 @@ def _tables(run: Path, results: Results) -> list[str]:
         ("What synthetic documents say", t.facts_table(results), FACTS_NOTE + t.floor_line(results)),
         ("Bayes gap", t.synthesizers_table(results), "KL from the exact predictive p(d2|d1); 0 is exact Bayes."),
         ("The world", t.world_table(results), "What one document tells of its concept and of a related document."),
+        ("Corpus", corpus_table(read_provenance(run)), CORPUS_NOTE),
         ("Pairs", t.pairs_table(results), "Precision: pairs whose documents share their concept or headword."),
     ]
     body = []
