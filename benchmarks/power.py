@@ -45,7 +45,7 @@ FAMILIES, FAMILY_SIZE = 40, 512
 
 
 def main() -> None:
-    """Judge what is missing, small samples first, write the record and the page."""
+    """Judge what is missing, small samples first; the record and the page are whole at any moment."""
     torch.set_num_threads(1)
     worlds = {f"{name}-{PRESET}": make_world(name, PRESET, SEED) for name in WORLDS}
     record = _kept(
@@ -58,11 +58,20 @@ def main() -> None:
         }
     )
     jobs = [(n, label, case) for label, world in worlds.items() for case in _cases(world) for n in _sizes(world, case)]
-    for n, label, case in sorted(jobs, key=lambda job: job[0]):
+    _add_families(record, worlds)
+    _add_cases(record, worlds, sorted(jobs, key=lambda job: job[0]))
+    print(f"written: {FILE} and {PAGE}")
+
+
+def _add_cases(record: dict, worlds: dict[str, World], jobs: list[tuple[int, str, Case]]) -> None:
+    for n, label, case in jobs:
         key = (label, case.setting, case.kind, n)
         if key not in {(row["world"], row["setting"], row["kind"], row["n"]) for row in record["rows"]}:
             with _timed(record, f"{label}, {case.setting}, {case.kind}, n = {n}"):
                 record["rows"] += map(dataclasses.asdict, measure(worlds[label], label, case, n, SEED))
+
+
+def _add_families(record: dict, worlds: dict[str, World]) -> None:
     for label, world in worlds.items():
         if label not in record["false_refutations"]:
             with _timed(record, f"{label}, {FAMILIES} families of exact Bayes"):
@@ -70,8 +79,6 @@ def main() -> None:
                     "documents": FAMILY_SIZE,
                     "refuted": refuted_families(world, range(FAMILIES), FAMILY_SIZE),
                 }
-    write_text(PAGE, power_page(record))
-    print(f"written: {FILE} and {PAGE}")
 
 
 def _cases(world: World) -> list[Case]:
@@ -85,12 +92,13 @@ def _sizes(world: World, case: Case) -> tuple[int, ...]:
 
 @contextlib.contextmanager
 def _timed(record: dict, work: str) -> Iterator[None]:
-    """Do the work, count its CPU time, and write the record, whole at any moment."""
+    """Do the work, count its CPU time, write the record and the page."""
     started = time.process_time()
     yield
     seconds = time.process_time() - started
     record["cpu_seconds"] = round(record["cpu_seconds"] + seconds, 1)
     write_json(FILE, record)
+    write_text(PAGE, power_page(record))
     print(f"{work}: {seconds:.1f} CPU-s", flush=True)
 
 
