@@ -52,7 +52,7 @@ FACTS_NOTE = (
     "where a document and its seed document d1 mention the same attribute, they agree. Untrue: a fact is not true of "
     "d1's person, by invention or by a chance report. "
 )
-CORPUS_NOTE = "Of the first seed. The corpus stage's dropped.parquet names every document left out, and its twin if any."
+CORPUS_NOTE = "Of the first seed. The corpus stage's dropped.parquet names every document left out and its twin."
 EXAMPLE_COLUMNS = (("d1", "d1"), ("exact d2", "exact"), ("synthesized d2", "synthesized"), ("partner of d1", "partner"))
 
 
