@@ -6,7 +6,14 @@ from typing import Any
 
 from sbp_bayes.documents.parts import cut_words
 from sbp_bayes.documents.sources import check_options, check_types
-from sbp_bayes.documents.text_files import Columns, TextDocument, common_folder, find_files, read_documents
+from sbp_bayes.documents.text_files import (
+    EXPECTED,
+    Columns,
+    TextDocument,
+    common_folder,
+    find_files,
+    read_documents,
+)
 from sbp_bayes.documents.text_lines import Unreadable
 from sbp_bayes.errors import UserError
 
@@ -54,14 +61,12 @@ class TextSource:
     def from_options(cls, options: Mapping[str, Any], seed: int) -> "TextSource":
         check_options("corpus.text", options, OPTIONS)
         path = options.get("path")
-        if isinstance(path, list) and path and all(isinstance(part, str) and part for part in path):
-            check_types("corpus.text", {key: value for key, value in options.items() if key != "path"}, OPTIONS)
-        else:
-            check_types("corpus.text", options, OPTIONS)
-            if not path:
-                raise UserError(
-                    "corpus.text.path: expected a folder, a file or a glob of .txt, .jsonl or .parquet files, or a list"
-                )
+        places = path if isinstance(path, list) else [path]
+        if not places or not all(isinstance(place, str) and place for place in places):
+            raise UserError(
+                f"corpus.text.path: expected a folder, a file or a glob of {EXPECTED} files, or a list of them"
+            )
+        check_types("corpus.text", {key: value for key, value in options.items() if key != "path"}, OPTIONS)
         if options.get("long_documents", LONG[0]) not in LONG:
             raise UserError(f"corpus.text.long_documents = {options['long_documents']!r}: expected {', '.join(LONG)}")
         if options.get("max_words", 0) < 0:

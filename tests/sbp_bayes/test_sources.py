@@ -124,6 +124,16 @@ def test_globs_and_single_files(tmp_path):
     assert len(splits_of({"path": str(tmp_path / "jsonl" / "all.jsonl")}, SplitSizes(1, 1, 1, 2))["real"]) == 1
 
 
+def test_several_places_are_one_corpus(tmp_path):
+    texts = write_files(tmp_path)
+    (tmp_path / "more.jsonl").write_text('{"text": "one more"}\n')
+    options = {"path": [str(tmp_path / "txt"), str(tmp_path / "more.jsonl")]}
+    splits = splits_of(options, SplitSizes(2, 1, 1, 5))
+    seen = {row["doc_id"]: row["text"] for name in ("oracle", "validation", "heldout") for row in splits[name]}
+    assert seen == {f"txt/{i}.txt": text for i, text in enumerate(texts)} | {"more.jsonl#0": "one more"}
+    assert TextSource.from_options(options, 0).describe()["label"] == "text(txt+more.jsonl)"
+
+
 def test_empty_documents_and_copies_are_left_out_and_counted(tmp_path):
     texts = ["one", "two", "  ", "one", "two\n", "three", "four", "five"]
     (tmp_path / "a.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
@@ -176,6 +186,8 @@ def test_documents_without_partners_are_left_out_of_concept_splits(tmp_path):
     ("options", "message"),
     [
         ({}, "text.path: expected"),
+        ({"path": []}, "text.path: expected a folder"),
+        ({"path": ["x", 3]}, "text.path: expected a folder.* or a list"),
         ({"path": "x", "colour": "red"}, "text.colour: no such option .*max_words"),
         ({"path": "x", "max_words": "3"}, "max_words = '3': expected int"),
         ({"path": "x", "max_words": -3}, "max_words = -3"),
