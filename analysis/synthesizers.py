@@ -175,11 +175,12 @@ class TransformerSynthesizer:
             parts += [document, torch.full((rows, 1), self.tokenizer.sep, dtype=torch.int64)]
         return torch.cat(parts, dim=1)
 
-    def sample(self, generator: torch.Generator, *given: Tensor) -> Tensor:
+    def sample(self, generator: torch.Generator, *given: Tensor, temperature: float = 1.0) -> Tensor:
+        """temperature: of each next token, the same law as that of `TemperedSynthesizer` with the length given."""
         from sbp_bayes.synthesis.sampler import SamplingConfig, sample
 
         length = given[0].shape[1]
-        config = SamplingConfig(min_tokens=length, max_tokens=length, batch_size=self.batch)
+        config = SamplingConfig(temperature=temperature, min_tokens=length, max_tokens=length, batch_size=self.batch)
         prompts = [row.numpy() for row in self._prompt(given, len(given[0]))]
         drawn = sample(self.model, prompts, config, self.tokenizer, generator, f"sample {self.name}")
         return torch.from_numpy(np.stack(drawn.tokens).astype(np.int64))
