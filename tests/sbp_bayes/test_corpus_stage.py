@@ -1,12 +1,15 @@
 import dataclasses
 import json
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from sbp_bayes.documents import spill
+from sbp_bayes.documents.clean_config import CleanSettings
 from sbp_bayes.documents.corpus import Corpus
 from sbp_bayes.documents.sources import SPLITS
+from sbp_bayes.documents.token_limits import within_limits
 from sbp_bayes.documents.tokenizer import BpeTokenizer, load_tokenizer
 from sbp_bayes.documents.tokenizer_choice import TokenizerSettings, make_tokenizer
 from sbp_bayes.errors import UserError
@@ -122,6 +125,16 @@ def test_limits_of_tokens(tmp_path, texts, rule):
         assert " ".join(text for _, text in ordered) == " ".join(f"0{k}" for k in range(300))
 
 
+def test_parts_keep_the_limit_where_tokens_are_spread_unevenly():
+    table = pa.table({"doc_id": ["d"], "text": ["a" * 90 + "☕" * 60 + " " + "b" * 90]})
+    clean = CleanSettings(max_tokens=50, long_documents="split")
+    parts = within_limits(table, BpeTokenizer.train((), 256), clean, "real", None)
+    texts = parts["text"].to_pylist()
+    assert max(len(text.encode()) for text in texts) <= 50
+    assert "".join(texts) == table["text"][0].as_py().replace(" ", "")
+    assert parts["doc_id"].to_pylist() == [f"d~{i}" for i in range(len(texts))]
+
+
 def test_a_world_is_not_cleaned(tmp_path):
     table = {"name": "x", "corpus": {"world": {"name": "bow"}, "clean": {"min_tokens": 3}}}
     stage = plan_seed(experiment_from(table), 0).corpus
@@ -182,6 +195,7 @@ def test_keys_that_stand_at_their_default_do_not_name_a_stage(texts):
         for corpus in (plain["corpus"], spelt, other)
     ]
     assert keys[0] == keys[1] != keys[2]
+    assert not {"clean", "split_by"} & plan_seed(experiment_from(plain), 0).corpus.identity["corpus"].keys()
     with pytest.raises(UserError, match=r'corpus\.clean\.languages: unknown language "xx"; there are da, de'):
         experiment_from({"name": "x", "corpus": {"path": str(texts), "clean": {"languages": ["xx"]}}})
     with pytest.raises(UserError, match=r"corpus\.clean\.min_token: unknown key; did you mean"):

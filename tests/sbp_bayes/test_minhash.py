@@ -42,6 +42,13 @@ def test_a_chain_of_edits_ends_at_what_each_shares_with_the_kept_one(tmp_path):
     assert (twins == 0).sum() == 6  # 2 * 5 words replaced: 50 / 70 in common
 
 
+def test_of_several_kept_documents_the_most_similar_is_the_twin(tmp_path):
+    texts = [" ".join(f"w{i}" for i in range(first, first + 20)) for first in (0, 6, 4)]
+    twins, similarity = near_copies([texts], 3, 0.6, 1, tmp_path)
+    assert twins.tolist() == [0, 1, 1]
+    assert similarity[2] == pytest.approx(18 / 22)
+
+
 def test_documents_without_words_and_short_ones(tmp_path):
     texts = ["...", "!!!", "", "one two", "one two", "one three"]
     twins, _ = near_copies([texts], len(texts), 0.5, 13, tmp_path)
