@@ -4,7 +4,8 @@ Each seed has a world, documents and a synthesizer of its own, so that a quantit
 documents explain. Its standard error is that of the mean over seeds, from their spread where that is larger than what
 the documents explain, else from the documents. The part of the variance that only the spread shows was estimated from
 few seeds: by Satterthwaite's (1946) rule it leaves (seeds - 1) (all / that part)^2 degrees of freedom, seeds - 1 where
-the documents are certain and infinitely many where they explain it all.
+the documents are certain and infinitely many where they explain it all. What every seed says by itself, with the error
+of its documents, counts as well (`verdict.decide`).
 """
 
 import math
@@ -84,8 +85,9 @@ def verdicts(rows: Sequence[Measured], cell: str | None = None) -> list[Verdict]
         quantities.setdefault((row.finding.prediction, row.finding.quantity), []).append(row)
     found = []
     for quantities in by_subject.values():
+        single = [[row.finding for row in group] for group in quantities.values()]
         places = [Place([row.world for row in group], [row.seed for row in group]) for group in quantities.values()]
-        found += family([pooled([row.finding for row in group]) for group in quantities.values()], places, cell)
+        found += family([pooled(findings) for findings in single], places, cell, single)
     return found
 
 
@@ -97,9 +99,14 @@ class Place:
     seeds: Sequence[int]
 
 
-def family(findings: Sequence[Finding], places: Sequence[Place], cell: str | None = None) -> list[Verdict]:
-    """The verdicts on a family of findings that are final: over all their seeds already, or of one."""
-    decisions = decide(findings)
+def family(
+    findings: Sequence[Finding],
+    places: Sequence[Place],
+    cell: str | None = None,
+    seeds: Sequence[Sequence[Finding]] | None = None,
+) -> list[Verdict]:
+    """The verdicts on a family of findings, over all their seeds already or of one; ``seeds`` as in `decide`."""
+    decisions = decide(findings, seeds=seeds)
     together = by_prediction(decisions)
     return [
         _verdict(decision, place, together[decision.finding.prediction], cell)

@@ -61,6 +61,35 @@ def test_false_refutations_over_three_seeds_that_truly_vary():
     assert 0.02 < wrong.count(REFUTED) / 2000 < 0.07
 
 
+def seeds_of(estimates, se=0.01):
+    return [Measured(found(value, se), "w", seed) for seed, value in enumerate(estimates)]
+
+
+def test_what_every_seed_says_by_itself_is_not_undecided():
+    """Two seeds twenty margins away that differ by one would take a t of 12 with one degree of freedom."""
+    assert [verdicts(seeds_of(values))[0].verdict for values in ([20.0, 24.0], [0.2, 0.4], [0.5, 1.5])] == [
+        REFUTED,
+        SUPPORTED,
+        INCONCLUSIVE,
+    ]
+
+
+@pytest.mark.parametrize("border, wrong_outcome", [(1.0, REFUTED), (1.0001, SUPPORTED)])
+def test_false_outcomes_of_a_family_over_seeds_stay_below_five_percent(border, wrong_outcome):
+    """Eight quantities, three seeds, all at the border of their margins and varying by their documents alone."""
+    random = np.random.default_rng(2)
+    wrong = 0
+    for _ in range(600):
+        estimates = border + 0.2 * random.standard_normal((8, 3))
+        rows = [
+            Measured(found(float(value), 0.2, quantity=str(i)), "w", seed)
+            for i, row in enumerate(estimates)
+            for seed, value in enumerate(row)
+        ]
+        wrong += any(row.verdict == wrong_outcome for row in verdicts(rows))
+    assert wrong / 600 <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 600)
+
+
 def rows():
     quantities = {"gap": (0.0, 0.01), "share": (3.0, 0.1), "way": (1.0, 0.5)}
     return [
