@@ -36,9 +36,8 @@ class HubSource:
 
     pairing_rule = "similarity"
 
-    def __init__(self, options: Mapping[str, Any], seed: int):
+    def __init__(self, options: Mapping[str, Any]):
         self.options = {**OPTIONS, **options}
-        self.seed = seed
         self.name = self.options["name"]
         self.columns = columns_of(self.options)
         self.has_concepts = self.columns.concept is not None
@@ -51,7 +50,7 @@ class HubSource:
             raise UserError('corpus.hub.name: missing; expected a dataset, such as "OWNER/DATASET", or its folder')
         if options.get("documents", 0) < 0:
             raise UserError(f"corpus.hub.documents = {options['documents']}: expected 0 or more")
-        return cls(options, seed)
+        return cls(options)
 
     def identity(self) -> dict:
         folder = Path(self.name)

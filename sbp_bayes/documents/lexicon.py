@@ -100,16 +100,15 @@ class LexiconSource:
     name = "lexicon"
     has_concepts = True
 
-    def __init__(self, options: Mapping[str, Any], seed: int):
+    def __init__(self, options: Mapping[str, Any]):
         self.options = {**OPTIONS, **options}
-        self.seed = seed
         self.used: dict[str, Package] = {}
         self.statistics: dict[str, Any] = {}
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any], seed: int) -> "LexiconSource":
         check_options("corpus.lexicon", options, OPTIONS)
-        source = cls(options, seed)
+        source = cls(options)
         names = source.options["dictionaries"]
         if not isinstance(names, list) or len(set(names) & set(PACKAGES)) < 2 or set(names) - set(PACKAGES):
             raise UserError(f"corpus.lexicon.dictionaries = {names!r}: expected two or more of {', '.join(PACKAGES)}")

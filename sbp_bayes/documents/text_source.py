@@ -41,9 +41,8 @@ class TextSource:
 
     pairing_rule = "similarity"
 
-    def __init__(self, options: Mapping[str, Any], seed: int):
+    def __init__(self, options: Mapping[str, Any]):
         self.options = {**OPTIONS, **options}
-        self.seed = seed
         path = self.options["path"]
         self.columns = columns_of(self.options)
         self.has_concepts = self.columns.concept is not None
@@ -71,7 +70,7 @@ class TextSource:
             raise UserError(f"corpus.text.long_documents = {options['long_documents']!r}: expected {', '.join(LONG)}")
         if options.get("max_words", 0) < 0:
             raise UserError(f"corpus.text.max_words = {options['max_words']}: expected 0 or more")
-        return cls(options, seed)
+        return cls(options)
 
     def identity(self) -> dict:
         stats = ((file, file.stat()) for file in self.files)
