@@ -26,6 +26,7 @@ from paper_figs import (
     verdict_table,
 )
 from paper_figs import tables as t
+from paper_figs.alarms import alarms
 from paper_figs.corpus_table import corpus_table
 from paper_figs.run_files import Results, read_examples, read_experiment, read_provenance, read_results
 from paper_figs.wording import count
@@ -103,7 +104,7 @@ def _head(run: Path, results: Results) -> list[str]:
     n = count(len(results.seeds), "seed")
     about = [f"{results.label}, {n}", t.information_line(results)]
     head = [f"<h1>{escape(run.name)}</h1>", f'<p class="muted">{escape("; ".join(filter(None, about)))}</p>']
-    remarks = [*recovered_share.undefined_shares(results), *recovered_share.adverse_seeds(results)]
+    remarks = [*alarms(results), *recovered_share.undefined_shares(results), *recovered_share.adverse_seeds(results)]
     head += [f'<p class="warning">{escape(sentence)}</p>' for sentence in remarks]
     return head
 

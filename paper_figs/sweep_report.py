@@ -5,6 +5,7 @@ from html import escape
 from pathlib import Path
 
 from paper_figs import copy_rate, learning_curve, names, page, verdict_matrix, verdict_table
+from paper_figs.alarms import alarms
 from paper_figs.report import OF_PREDICTIONS, draw_into, origin, write_page
 from paper_figs.run_files import Results, read_cells, read_results
 from paper_figs.tables import Table
@@ -24,6 +25,7 @@ def write_sweep_report(run: Path) -> None:
     body = [
         f"<h1>{escape(run.name)}</h1>",
         f'<p class="muted">{escape(head)}: {escape(results.label)}</p>',
+        *[f'<p class="warning">{escape(sentence)}</p>' for sentence in alarms(results)],
         *draw_into(run, FIGURES),
         *verdict_table.section(run),
         "<h2>Cells</h2>",

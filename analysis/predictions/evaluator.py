@@ -7,6 +7,7 @@ from pathlib import Path
 
 from analysis import measures
 from analysis.predictions.catalogue import PREDICTIONS
+from analysis.predictions.evaluation_pairs import add_alarm
 from analysis.predictions.finding import Finding
 from analysis.predictions.pictures import pictures_of
 from analysis.predictions.stored import Measured, write_findings
@@ -42,6 +43,8 @@ def examine(context: SeedContext, folder: Path) -> list[Result]:
     found = [f for subject in subjects for f in judge_aloud(subject, work)]
     for f in found:
         rows.add(f"{f.prediction} {f.quantity}", f.subject, f.estimate, f.se, f.n, f.null, f.unit)
+    for subject in subjects:
+        add_alarm(rows, context, subject)
     drawn = {s.name: pictures_of(s) for s in subjects if s.name == measures.SYNTHESIZER}
     write_json(folder / PICTURES, drawn)
     write_findings(folder, [Measured(f, rows.world, context.seed) for f in found])  # last: a seed that has it is done

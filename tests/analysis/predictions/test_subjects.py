@@ -1,11 +1,15 @@
 """How a seed of an experiment becomes a subject: the law its pairs should have taught, its pool, its models."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from analysis.predictions.evaluation_pairs import add_alarm, heldout_pairs
 from analysis.predictions.subjects import pairs_of, subjects_of, why_none
+from analysis.rows import Rows
+from analysis.synthesizers import ExactSynthesizer
 from analysis.world_source import WorldSource
 from sbp_bayes.documents.corpus import Corpus, write_corpus
 from sbp_bayes.documents.sources import SplitSizes
@@ -112,3 +116,16 @@ def test_what_cannot_be_judged_is_said(tmp_path):
     plain.source.clear()
     plain.source["label"] = "my texts"
     assert "my texts is no world" in why_none(plain)
+
+
+@pytest.mark.parametrize(("pairing", "fires"), [({}, False), ({"near_duplicate": 1.0}, True)])
+def test_the_alarm_hears_copies_among_held_out_pairs(tmp_path, pairing, fires):
+    seed = context(tmp_path, "bow", {"pairs_per_document": 1, **pairing}, heldout_share=0.4)
+    d1, d2 = heldout_pairs(seed)
+    assert len(d1) > 8 and (d1 == d2).all(1).any() == fires
+    ours = subjects_of(seed)[0]
+    rows = Rows("bow", 0)
+    add_alarm(rows, seed, replace(ours, synthesizer=ExactSynthesizer(ours.world)))
+    (row,) = rows.results
+    assert (row.measure, row.n) == ("information on held-out pairs", len(d1))
+    assert (row.estimate - row.null > 3 * row.se) == fires
