@@ -237,21 +237,25 @@ def linear_cross_entropy(
     e: Tensor,
     c: Tensor,
     targets: Tensor,
+    weights: Tensor,
     bias: Tensor | None = None,
-    ignore_index: int = -100,
     softcap: float | None = None,
     reduction: str = "mean",
-    weights: Tensor | None = None,
     z_loss: float = 0.0,
     return_lse: bool = False,
 ) -> Tensor | tuple[Tensor, Tensor]:
-    """As `sbp_bayes.model.operations.linear_cross_entropy`; weights and the returned log sum exp have no gradient."""
-    kept = targets != ignore_index
-    row_weights = kept.float() if weights is None else torch.where(kept, weights.detach().float(), 0.0)
+    """As `sbp_bayes.model.operations.linear_cross_entropy`, of its `targets_and_weights`.
+
+    The weights and the returned log sum exp have no gradient. Under autocast in its type, as a linear map would be.
+    """
+    if torch.is_autocast_enabled(e.device.type):
+        low = torch.get_autocast_dtype(e.device.type)
+        e, c, bias = e.to(low), c.to(low), None if bias is None else bias.to(low)
+    weights = weights.float()
     if reduction == "mean":
-        total = row_weights.sum()
-        row_weights = row_weights / torch.where(total == 0, 1.0, total)
-    inputs = e, c, targets, bias, row_weights, softcap or 0.0, z_loss
+        total = weights.sum()
+        weights = weights / torch.where(total == 0, 1.0, total)
+    inputs = e, c, targets, bias, weights, softcap or 0.0, z_loss
     if reduction == "none":
         loss, log_totals = _each(*inputs)
     else:
@@ -261,7 +265,7 @@ def linear_cross_entropy(
 
 
 def _kept(weights: Tensor, c: Tensor) -> tuple[Tensor, ...]:
-    """Indices of the tokens that count, in chunks."""
+    """Indices of the tokens that count, in chunks. Waits for the device, as their number is data."""
     kept = weights.nonzero()[:, 0]
     return kept.split(max(1, CHUNK_ELEMENTS // len(c))) if len(kept) else ()
 

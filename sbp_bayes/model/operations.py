@@ -4,6 +4,7 @@ Where `sbp_bayes.kernels` has a form that wins on this device it is chosen here 
 know. Attention over packed documents takes the form of `sbp_bayes.model.document_mask`.
 """
 
+import math
 from typing import TYPE_CHECKING
 
 import torch
@@ -42,8 +43,8 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
 
 
 def add_rms_norm(x: Tensor, residual: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
-    """`rms_norm` of ``x + residual``, and that sum."""
-    if kernels.serve("rms_norm", x):
+    """`rms_norm` of ``x + residual``, and that sum, in the wider of their types."""
+    if x.dtype == residual.dtype and kernels.serve("rms_norm", x):
         from sbp_bayes.kernels import rms_norm as kernel
 
         return kernel.add_rms_norm(x, residual, weight, eps)
@@ -124,38 +125,55 @@ def linear_cross_entropy(
 
     e (N, D) hidden states, c (V, D) output matrix, targets (N,), bias (V,), weights (N,) of any signs, never learnt.
     logits = ``e @ c.T + bias``, then ``softcap * tanh(logits / softcap)`` (Gemma 2); lse: log sum exp of the logits,
-    whose square keeps it near 0 (PaLM). A target ``ignore_index`` has weight 0; tokens of weight 0 may cost nothing.
+    whose square keeps it near 0 (PaLM). A target ``ignore_index`` has weight 0. Tokens of weight 0 may cost nothing,
+    and neither their target nor their hidden state, NaN included, reaches a result. A target that counts and is not one
+    of 0..V-1 makes loss and gradients NaN.
     reduction: none (N,), sum, or mean, which divides by the sum of the weights (0 where all are 0); return_lse: also
     lse (N,), 0 for tokens of weight 0, for reading alone: it has no gradient. float64 inputs give float64.
+    Raises UserError for an unknown reduction and for a soft cap that is not positive.
     """
     if reduction not in REDUCTIONS:
         raise UserError(f"reduction: expected one of {', '.join(REDUCTIONS)}, got {reduction!r}")
+    if softcap is not None and not 0 < softcap < math.inf:
+        raise UserError(f"softcap: expected a positive number, or None for no cap, got {softcap}")
+    targets, weights = targets_and_weights(targets, weights, ignore_index, len(c), e.dtype)
     if kernels.serve("linear_cross_entropy", e, required=e.shape[0] * c.shape[0] > LARGEST_LOGITS):
         from sbp_bayes.kernels import linear_cross_entropy as kernel
 
-        return kernel.linear_cross_entropy(
-            e, c, targets, bias, ignore_index, softcap, reduction, weights, z_loss, return_lse
-        )
+        return kernel.linear_cross_entropy(e, c, targets, weights, bias, softcap, reduction, z_loss, return_lse)
     plain = bias is None and softcap is None and not z_loss and not return_lse
-    if plain and reduction == "sum" and weights is not None and cpu_cross_entropy.serves(e, c):
-        return cpu_cross_entropy.weighted_nats(e, c, targets, torch.where(targets == ignore_index, 0.0, weights))
+    if plain and reduction == "sum" and cpu_cross_entropy.serves(e, c):
+        return cpu_cross_entropy.weighted_nats(e, c, targets, weights)
+    counts = weights != 0
+    e = torch.where(counts[:, None], e, 0.0)  # a NaN times a gradient of 0 would be NaN
     logits = linear(e, c) if bias is None else F.linear(e, c, bias)
     logits = logits if logits.dtype == torch.float64 else logits.float()
     if softcap is not None:
         logits = softcap * torch.tanh(logits / softcap)
-    kept = targets != ignore_index
-    losses = F.cross_entropy(logits, targets, ignore_index=ignore_index, reduction="none")
+    losses = F.cross_entropy(logits, targets, reduction="none")
     if z_loss:
-        losses = losses + z_loss * torch.where(kept, logits.logsumexp(1), 0.0).square()
-    if weights is not None:
-        losses = weights * losses
+        losses = losses + z_loss * logits.logsumexp(1).square()
+    losses = torch.where(counts, weights * losses, 0.0)
     if reduction != "none":
         loss = losses.sum()
         if reduction == "mean":
-            total = kept.to(losses.dtype).sum() if weights is None else torch.where(kept, weights, 0.0).sum()
+            total = weights.sum()
             loss = loss / torch.where(total == 0, 1.0, total)
         losses = loss
-    if not return_lse:
-        return losses
-    kept = kept if weights is None else kept & (weights != 0)
-    return losses, torch.where(kept, logits.detach().logsumexp(1), 0.0)
+    return (losses, torch.where(counts, logits.detach().logsumexp(1), 0.0)) if return_lse else losses
+
+
+def targets_and_weights(
+    targets: Tensor, weights: Tensor | None, ignore_index: int, vocabulary: int, dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
+    """The rule of `linear_cross_entropy` on which tokens count, for all its forms: targets that are tokens, weights.
+
+    Weights (N,) are 0 where a token does not count, NaN where its target counts and is none of the vocabulary; float64
+    for hidden states of that ``dtype``, else float32. Targets (N,) of both are 0.
+    """
+    dtype = torch.float64 if dtype == torch.float64 else torch.float32
+    weights = torch.ones_like(targets, dtype=dtype) if weights is None else weights.detach().to(dtype)
+    counts = (targets != ignore_index) & (weights != 0)
+    known = (targets >= 0) & (targets < vocabulary)
+    weights = torch.where(counts, torch.where(known, weights, math.nan), 0.0)
+    return torch.where(counts & known, targets, 0), weights

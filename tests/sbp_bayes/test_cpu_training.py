@@ -71,12 +71,24 @@ def test_nothing_leaks_from_rows_of_weight_zero_and_ignored_targets_have_none():
     targets, weights = torch.arange(6), torch.ones(6)
     clean = hidden[2:].clone().requires_grad_()
     expected = operations.linear_cross_entropy(clean, head, targets[2:], weights=weights[2:], reduction="sum")
-    hidden[0], hidden[1], weights[0], targets[1] = math.nan, math.inf, 0.0, -100
+    hidden[0], hidden[1] = math.nan, math.inf
+    weights[0], weights[1], targets[0], targets[1] = 0.0, math.nan, -1, -100
     hidden.requires_grad_()
     loss = operations.linear_cross_entropy(hidden, head, targets, weights=weights, reduction="sum")
     loss.backward()
     expected.backward()
     assert loss == expected and torch.equal(hidden.grad[2:], clean.grad) and (hidden.grad[:2] == 0).all()
+
+
+def test_a_target_that_counts_and_is_no_token_is_nan_in_loss_and_gradients():
+    noise = generator("cpu cross-entropy targets")
+    hidden, head = (torch.randn(n, 8, generator=noise).requires_grad_() for n in (4, 11))
+    targets, weights = torch.tensor([0, 11, -1, 3]), torch.ones(4)
+    loss = operations.linear_cross_entropy(hidden, head, targets, weights=weights, reduction="sum")
+    assert loss.grad_fn.name() == "_WeightedNatsBackward"
+    loss.backward()
+    assert loss.isnan() and head.grad.isnan().all()
+    assert hidden.grad.isnan().any(1).tolist() == [False, True, True, False]
 
 
 def test_the_model_takes_these_forms_in_training_and_gets_the_plain_gradients(make_model, monkeypatch):

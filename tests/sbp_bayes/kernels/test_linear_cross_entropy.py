@@ -40,9 +40,18 @@ def exact(e, c, targets, bias=None, softcap=None, reduction="mean", weights=None
     return losses if reduction == "none" else losses.sum() / (weights.sum() if reduction == "mean" else 1)
 
 
+def by_kernel(*inputs, **options):
+    with kernels.forced("on"):
+        return operations.linear_cross_entropy(*inputs, **options)
+
+
 def in_torch(*inputs, **options):
     with kernels.forced("off"):
         return operations.linear_cross_entropy(*inputs, **options)
+
+
+both = pytest.mark.parametrize("form", [by_kernel, in_torch])
+reductions = pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
 
 
 def results(function, e, c, targets, bias=None, weights=None, dtype=None, **options):
@@ -56,10 +65,7 @@ def results(function, e, c, targets, bias=None, weights=None, dtype=None, **opti
 
 def check(e, c, targets, bias=None, weights=None, **options):
     gold = results(exact, e, c, targets, bias, weights, dtype=torch.float64, **options)
-    found, torchs = (
-        results(function, e, c, targets, bias, weights, **options)
-        for function in (kernel.linear_cross_entropy, in_torch)
-    )
+    found, torchs = (results(function, e, c, targets, bias, weights, **options) for function in (by_kernel, in_torch))
     for triple in zip(found, torchs, gold, strict=True):
         assert_as_good(*triple)
 
@@ -73,7 +79,7 @@ def test_loss_and_gradients_are_as_good_as_torchs(shape, dtype):
 
 
 @pytest.mark.interpreter
-@pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
+@reductions
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_every_option(dtype, reduction):
     e, c, targets, bias, weights = case(11, 123, 8, dtype)
@@ -91,53 +97,102 @@ def test_soft_cap_of_tiny_and_huge_logits():
     e = scale[:, None] * torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
     _, c, targets, _, _ = case(6, 17, 4)
     gold = results(exact, e, c, targets, dtype=torch.float64, softcap=3.0, reduction="sum")
-    found = results(kernel.linear_cross_entropy, e, c, targets, softcap=3.0, reduction="sum")
+    found = results(by_kernel, e, c, targets, softcap=3.0, reduction="sum")
     torch.testing.assert_close(found[0].double(), gold[0], rtol=1e-6, atol=0)
     assert all(part.isfinite().all() for part in found)
 
 
 @pytest.mark.interpreter
-@pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
+@reductions
 def test_chunks_add_up(reduction):
     e, c, targets, bias, weights = case(23, 50, 6, torch.bfloat16)
-    whole = results(kernel.linear_cross_entropy, e, c, targets, bias, weights, reduction=reduction)
+    whole = results(by_kernel, e, c, targets, bias, weights, reduction=reduction)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernel, "CHUNK_ELEMENTS", 150)
-        parts = results(kernel.linear_cross_entropy, e, c, targets, bias, weights, reduction=reduction)
+        parts = results(by_kernel, e, c, targets, bias, weights, reduction=reduction)
     for part, all_at_once in zip(parts, whole, strict=True):
         torch.testing.assert_close(part, all_at_once, rtol=1e-2, atol=1e-2)
 
 
 @pytest.mark.interpreter
-@pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
-def test_rows_of_weight_zero_and_ignored_rows_cannot_be_seen(reduction):
-    e, c, targets, _, weights = case(9, 123, 8)
-    clean = results(kernel.linear_cross_entropy, e, c, targets, weights=weights, reduction=reduction)
+@both
+@reductions
+def test_what_does_not_count_cannot_be_seen(form, reduction):
+    """Whatever its hidden state, its target and, where the target is ignored, its weight."""
+    e, c, targets, bias, weights = case(9, 123, 8)
+    options = {"weights": weights, "reduction": reduction, "z_loss": 0.01, "softcap": 5.0}
+    clean = results(form, e, c, targets, bias, **options)
     e[1], e[2], e[3], e[5] = torch.nan, torch.nan, torch.inf, -torch.inf
-    dirty = results(kernel.linear_cross_entropy, e, c, targets, weights=weights, reduction=reduction)
+    targets[1], targets[3], targets[5] = -1, 123, -7
+    weights[2] = torch.nan
+    dirty = results(form, e, c, targets, bias, **options)
     for found, expected in zip(dirty, clean, strict=True):
         assert torch.equal(found, expected)
     for nothing in (
-        results(kernel.linear_cross_entropy, e, c, targets, weights=torch.zeros(9), reduction=reduction),
-        results(kernel.linear_cross_entropy, e, c, torch.full_like(targets, IGNORED), reduction=reduction),
+        results(form, e, c, targets, weights=torch.zeros(9), reduction=reduction),
+        results(form, e, c, torch.full_like(targets, IGNORED), reduction=reduction),
     ):
         assert all(not part.any() for part in nothing)  # NaN would be "any"
 
 
 @pytest.mark.interpreter
-@pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
+@both
+@reductions
+@pytest.mark.parametrize("wrong", [-1, 123, 10**6])
+def test_a_target_that_counts_and_is_no_token_is_nan_in_loss_and_gradients(form, reduction, wrong):
+    e, c, targets, _, weights = case(9, 123, 8)
+    for given in (weights, None):
+        expected = results(form, e, c, targets, weights=given, reduction=reduction)
+        found = results(
+            form, e, c, torch.where(torch.arange(9) == 4, wrong, targets), weights=given, reduction=reduction
+        )
+        assert found[1][4].isnan().all() and found[2].isnan().all()
+        if reduction == "none":
+            assert found[0].isnan().tolist() == [row == 4 for row in range(9)]
+        else:
+            assert found[0].isnan()
+        if reduction != "mean":  # other tokens have their gradients
+            others = torch.arange(9) != 4
+            assert torch.equal(found[1][others], expected[1][others])
+
+
+@both
+@pytest.mark.interpreter
+@pytest.mark.parametrize("softcap", [0.0, -2.0, torch.nan, torch.inf])
+def test_a_soft_cap_that_is_not_positive_is_refused(form, softcap):
+    e, c, targets, _, _ = case(5, 12, 4)
+    with pytest.raises(UserError, match="softcap: expected a positive number, or None for no cap, got"):
+        form(e, c, targets, softcap=softcap)
+
+
+@pytest.mark.interpreter
+@reductions
+def test_autocast_of_float32_inputs_is_as_good_as_torchs(reduction):
+    e, c, targets, bias, weights = case(11, 123, 8)
+    gold = results(exact, e, c, targets, bias, weights, dtype=torch.float64, reduction=reduction)
+    with torch.autocast("cpu", torch.bfloat16):
+        found, torchs = (
+            results(form, e, c, targets, bias, weights, reduction=reduction) for form in (by_kernel, in_torch)
+        )
+    for triple in zip(found, torchs, gold, strict=True):
+        assert_as_good(*triple)
+    assert not torch.equal(found[1], results(by_kernel, e, c, targets, bias, weights, reduction=reduction)[1])
+
+
+@pytest.mark.interpreter
+@reductions
 def test_gradient_of_one_input_and_of_none(reduction):
     e, c, targets, bias, weights = case(9, 123, 8)
     options = {"weights": weights, "reduction": reduction}
-    loss, *gradients = results(kernel.linear_cross_entropy, e, c, targets, bias, **options)
+    loss, *gradients = results(by_kernel, e, c, targets, bias, **options)
     for place, expected in enumerate(gradients):
         inputs = [e, c, bias]
         inputs[place] = inputs[place].clone().requires_grad_()
-        alone = kernel.linear_cross_entropy(inputs[0], inputs[1], targets, bias=inputs[2], **options)
+        alone = by_kernel(inputs[0], inputs[1], targets, bias=inputs[2], **options)
         upstream = torch.linspace(-0.3, 0.7, alone.numel()).view(alone.shape) if alone.dim() else torch.tensor(0.3)
         alone.backward(upstream)
         assert torch.equal(inputs[place].grad, expected)
-    assert torch.equal(kernel.linear_cross_entropy(e, c, targets, bias=bias, **options), loss)
+    assert torch.equal(by_kernel(e, c, targets, bias=bias, **options), loss)
 
 
 @pytest.mark.interpreter
@@ -145,7 +200,7 @@ def test_log_sum_exp_comes_with_the_loss():
     e, c, targets, bias, weights = case(9, 123, 8)
     for reduction in ("none", "sum"):
         options = {"weights": weights, "reduction": reduction, "return_lse": True}
-        _, lse = kernel.linear_cross_entropy(e.clone().requires_grad_(), c, targets, bias, **options)
+        _, lse = by_kernel(e.clone().requires_grad_(), c, targets, bias, **options)
         kept = (weights != 0) & (targets != IGNORED)
         gold = (e.double() @ c.double().T + bias).logsumexp(1) * kept
         assert_as_good(lse, in_torch(e, c, targets, bias, **options)[1], gold)
@@ -155,10 +210,10 @@ def test_log_sum_exp_comes_with_the_loss():
 @pytest.mark.interpreter
 def test_strided_inputs_and_impossible_tokens():
     e, c, targets, _, weights = case(9, 123, 8)
-    expected = results(kernel.linear_cross_entropy, e, c, targets, weights=weights)
+    expected = results(by_kernel, e, c, targets, weights=weights)
     strided = e.T.contiguous().T, c.T.contiguous().T, targets.repeat(2, 1).T[:, 0]
     for found, exactly in zip(
-        results(kernel.linear_cross_entropy, *strided, weights=weights.repeat(2, 1).T[:, 0]), expected, strict=True
+        results(by_kernel, *strided, weights=weights.repeat(2, 1).T[:, 0]), expected, strict=True
     ):
         torch.testing.assert_close(found, exactly)
     logits = torch.tensor([[0.0, -torch.inf, 1.0]])  # a head can rule tokens out
@@ -187,7 +242,9 @@ def test_op_is_registered_as_pytorch_expects(op):
 def test_the_operation_calls_the_kernel_where_kernels_serve():
     e, c, targets, _, weights = case(5, 12, 4)
     ours = operations.linear_cross_entropy(e, c, targets, weights=weights)
-    assert torch.equal(ours, kernel.linear_cross_entropy(e, c, targets, weights=weights))
+    assert torch.equal(
+        ours, kernel.linear_cross_entropy(e, c, *operations.targets_and_weights(targets, weights, IGNORED, 12, e.dtype))
+    )
 
 
 def test_an_unknown_reduction_is_named():

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from relative_rule import assert_as_good
 
 from sbp_bayes import kernels
 from sbp_bayes.model.transformer import ModelConfig, Transformer
@@ -74,6 +75,22 @@ def test_compiles_as_one_graph(packed):
         results.append([weight.grad.clone() for weight in trained.parameters()])
     for found, expected in zip(*results, strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.interpreter
+def test_trains_under_autocast_compiled_or_not():
+    def run(mode, dtype=torch.float32, low=True, compiled=False):
+        trained = model().to(dtype)
+        function = torch.compile(trained.weighted_nats, fullgraph=True, backend="aot_eager")
+        with kernels.forced(mode), torch.autocast("cpu", torch.bfloat16, enabled=low):
+            loss = (function if compiled else trained.weighted_nats)(*batch())
+        loss.backward()
+        return [loss.detach(), *(weight.grad for weight in trained.parameters())]
+
+    exact, plain = run("off", torch.float64, low=False), run("off")
+    for compiled in (False, True):
+        for triple in zip(run("on", compiled=compiled), plain, exact, strict=True):
+            assert_as_good(*triple)
 
 
 @pytest.mark.interpreter

@@ -1,5 +1,7 @@
 """Residual addition with RMSNorm against float64, by the relative rule."""
 
+from functools import partial
+
 import pytest
 import torch
 from relative_rule import assert_as_good
@@ -83,6 +85,24 @@ def test_strides_dimensions_and_either_result_alone():
             assert (ours is None) == (reference is None)
             if ours is not None:
                 torch.testing.assert_close(ours, reference)
+
+
+@pytest.mark.interpreter
+def test_a_half_addend_leaves_the_residual_stream_in_single_precision():
+    """As under autocast: matrix products in bfloat16, what they are added to in float32."""
+
+    def rounding(add, x, *rest):
+        return add(x.bfloat16(), *rest)
+
+    x, residual, weight, by_normed, by_total = case(7, 24)
+    found, expected = (
+        results(partial(rounding, add), x, residual, weight, by_normed, by_total)
+        for add in (operations.add_rms_norm, in_torch)
+    )
+    assert found[0].dtype == found[1].dtype == torch.float32
+    assert torch.equal(found[1], expected[1])
+    for ours, reference in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, reference)
 
 
 @pytest.mark.interpreter
