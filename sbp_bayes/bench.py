@@ -14,7 +14,7 @@ from sbp_bayes import kernels
 from sbp_bayes.bench_cases import BenchCase, cases
 from sbp_bayes.bench_timing import Measured, call, measure
 from sbp_bayes.kernels.compilation import ARCHITECTURES, all_cases, compile_kernel, table
-from sbp_bayes.kernels.winners import entry_name, store_winners, table_path
+from sbp_bayes.kernels.winners import check_table, entry_name, store_winners, table_path
 from sbp_bayes.progress import Progress
 
 SLACK = 1.01  # of memory: allocators round
@@ -23,15 +23,17 @@ SLACK = 1.01  # of memory: allocators round
 def bench(path: Path | None = None, compiled: bool = True) -> Iterator[str]:
     """Measure where there is a CUDA device, store the winners in the table at ``path``, and yield lines of a report.
 
-    path: None for `sbp_bayes.kernels.winners.table_path`; compiled: also what each kernel compiles to.
+    path: None for `sbp_bayes.kernels.winners.table_path`; compiled: also what each kernel compiles to. Raises UserError
+    before anything is measured where the table is damaged or can't be written.
     """
     path = path or table_path()
     if torch.cuda.is_available():
+        check_table(path)
         rows = measured_rows()
         won = winners_among(rows)
         entry = entry_name(torch.cuda.get_device_name())
-        store_winners(path, entry, won, rows)
         yield from (entry, *row_lines(rows))
+        store_winners(path, entry, won, rows)
         yield f"kernels that win and are on from now: {', '.join(won) or 'none'} ({path})"
     else:
         yield "no CUDA device: nothing timed; a GPU without measurements runs plain PyTorch"

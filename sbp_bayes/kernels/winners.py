@@ -28,22 +28,35 @@ def entry_name(device_name: str) -> str:
     return f"{device_name} | torch {torch.__version__} | triton {version('triton')}"
 
 
+def read_table(path: Path) -> dict[str, dict]:
+    """All entries by their names; none where there is no table. UserError for a damaged one."""
+    table = read_json(path) if path.exists() else {}
+    if not isinstance(table, dict) or not all(map(_is_entry, table.values())):
+        raise UserError(
+            f'{path}: expected {{"GPU | torch ... | triton ...": {{"winners": ["NAME", ...]}}, ...}}; '
+            "delete it and run sbp bench again"
+        )
+    return table
+
+
 def read_winners(path: Path, entry: str) -> frozenset[str]:
     """Names of the kernels that won; none where the table or the entry is missing. UserError for a damaged table."""
-    if not path.is_file():
-        return frozenset()
-    table = read_json(path)
-    try:
-        return frozenset(table[entry]["winners"]) if entry in table else frozenset()
-    except (KeyError, TypeError) as error:
-        raise UserError(f'{path}: expected {{"{entry}": {{"winners": [...]}}}}; delete it and run sbp bench') from error
+    return frozenset(read_table(path).get(entry, {"winners": []})["winners"])
 
 
 def store_winners(path: Path, entry: str, winners: list[str], rows: list[dict]) -> None:
     """Put one GPU's measurements in the table, in place of older ones; other entries stay."""
-    table = read_json(path) if path.is_file() else {}
-    table[entry] = {"winners": sorted(winners), "rows": rows}
-    write_json(path, table)
+    write_json(path, read_table(path) | {entry: {"winners": sorted(winners), "rows": rows}})
+
+
+def check_table(path: Path) -> None:
+    """Raise UserError where the table is damaged or can't be written, found out by writing it as it is."""
+    write_json(path, read_table(path))
+
+
+def _is_entry(value: object) -> bool:
+    names = value.get("winners") if isinstance(value, dict) else None
+    return isinstance(names, list) and all(isinstance(name, str) for name in names)
 
 
 @cache

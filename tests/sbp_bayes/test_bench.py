@@ -94,9 +94,69 @@ def test_the_table_of_winners(tmp_path):
     winners.store_winners(path, entry, ["swiglu", "adamw"], [{"kernel": "swiglu"}])
     assert winners.read_winners(path, entry) == {"swiglu", "adamw"}
     assert winners.read_winners(path, "other") == {"rms_norm"}
-    path.write_text(json.dumps({entry: {"won": []}}))
-    with pytest.raises(UserError, match=r"kernels.json: expected"):
-        winners.read_winners(path, entry)
+    winners.check_table(path)
+    assert winners.read_winners(path, entry) == {"swiglu", "adamw"}
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        [],
+        None,
+        5,
+        {"GPU": []},
+        {"GPU": {"won": []}},
+        {"GPU": {"winners": "swiglu"}},
+        {"GPU": {"winners": [["swiglu"]]}},
+    ],
+)
+def test_a_damaged_table_is_one_line_that_says_what_to_do(tmp_path, table):
+    path = tmp_path / "kernels.json"
+    path.write_text(json.dumps(table))
+    for use in (
+        lambda: winners.read_winners(path, "A"),
+        lambda: winners.read_winners(path, "another"),
+        lambda: winners.store_winners(path, "another", ["swiglu"], []),
+        lambda: winners.check_table(path),
+    ):
+        with pytest.raises(UserError, match=r"kernels.json: expected .*; delete it and run sbp bench again$"):
+            use()
+    assert json.loads(path.read_text()) == table
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """A GPU as far as `bench` asks for one; what it would be asked to measure, counted."""
+    asked = []
+    row = bench.as_row(next(cases()), {"kernel": FAST, "eager": SLOW, "compile": SLOW})
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda *_: "Some GPU")
+    monkeypatch.setattr(bench, "measured_rows", lambda: asked.append(1) or [row])
+    return asked
+
+
+def test_a_table_that_cannot_be_written_is_found_out_before_measuring(tmp_path, measured):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "damaged.json").write_text("[]")
+    for path in (tmp_path / "file" / "kernels.json", tmp_path / "folder", tmp_path / "damaged.json"):
+        with pytest.raises(UserError, match=str(path)):
+            next(bench.bench(path, compiled=False))
+    assert not measured
+
+
+def test_rows_are_shown_before_they_are_stored(tmp_path, measured):
+    path = tmp_path / "kernels.json"
+    entry, header, row, last = bench.bench(path, compiled=False)
+    assert measured == [1] and "Some GPU" in entry and row.endswith("wins") and "linear_cross_entropy (" in last
+    assert winners.read_winners(path, entry) == {"linear_cross_entropy"}
+    lines = bench.bench(path, compiled=False)
+    shown = [next(lines) for _ in range(3)]
+    path.unlink()
+    path.mkdir()  # the disk fails in the meantime
+    with pytest.raises(UserError, match=r"kernels\.json"):
+        next(lines)
+    assert shown == [entry, header, row]
 
 
 def test_where_the_table_is(tmp_path, monkeypatch):
