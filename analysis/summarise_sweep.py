@@ -27,7 +27,8 @@ def summarise_sweep(run: Path) -> None:
         rows += [dataclasses.replace(row, cell=cell) for row in read_results(folder)]
         if (folder / VERDICTS).exists():
             verdicts += [{**row, "cell": cell} for row in read_json(folder / VERDICTS)]
-    write_results(run, [*rows, *learning_curves(rows, cells)])
+    settings = {cell: read_json(run / "cells" / cell / "experiment.json") for cell in cells}
+    write_results(run, [*rows, *learning_curves(rows, settings)])
     gains = gain_law(rows)
     if gains:
         worlds = [gain.world for gain in world_gains(rows)]

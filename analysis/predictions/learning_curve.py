@@ -5,7 +5,7 @@ The floor is what no number of pairs would remove, the claim that P1 makes being
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,8 +15,9 @@ from analysis.bootstrap import expanded_quantiles
 from sbp_bayes.results import Result
 from sbp_bayes.seeds import numpy_generator
 
-# What may change with the number of pairs: all cells of one curve agree in everything else.
-ALONG = ("block", "corpus.real", "corpus.oracle", "synthesizer.steps", "training.epochs")
+# What may change with the number of pairs: all cells of one curve agree in everything else that shapes a synthesizer.
+ALONG = ("name", "corpus.real", "corpus.oracle", "synthesizer.steps", "training.epochs")
+NO_MATTER = ("evaluation.", "arms.")
 FEWEST = 3  # numbers of pairs of a curve: as many as the fit has parameters
 RESAMPLES = 1000
 EXPONENTS = np.linspace(0.02, 3.0, 150)
@@ -33,16 +34,21 @@ class Curve:
     seeds: list[int]
 
 
-def learning_curves(rows: Sequence[Result], cells: Mapping[str, Mapping]) -> list[Result]:
+def learning_curves(rows: Sequence[Result], settings: Mapping[str, Mapping]) -> list[Result]:
     """Rows of every learning curve in a sweep: its points seed by seed, and the fit with 95 % intervals over seeds.
 
-    rows: of all cells; cells: cell -> the values that it sets. A curve has three numbers of pairs or more.
+    rows: of all cells; settings: cell -> all of its experiment, as nested tables. A curve has three numbers of pairs or
+    more.
     """
-    return [row for curve in curves(rows, cells) for row in _rows(curve)]
+    return [row for curve in curves(rows, settings) for row in _rows(curve)]
 
 
-def curves(rows: Sequence[Result], cells: Mapping[str, Mapping]) -> list[Curve]:
-    """The curves of a sweep, in the order of its cells; seeds that lack a point are left out of their curve."""
+def curves(rows: Sequence[Result], settings: Mapping[str, Mapping]) -> list[Curve]:
+    """The curves of a sweep, in the order of its cells; seeds that lack a point are left out of their curve.
+
+    A curve's subject says by which values, other than the corpus's, it differs from the others of the sweep.
+    """
+    shared = {cell: dict(_shared(tables)) for cell, tables in settings.items()}
     gaps: dict[tuple, dict[float, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
     found = {(row.cell, row.seed): row.estimate for row in rows if _is_pairs(row)}
     for row in rows:
@@ -51,18 +57,34 @@ def curves(rows: Sequence[Result], cells: Mapping[str, Mapping]) -> list[Curve]:
             continue
         if not math.isfinite(row.estimate):
             continue
-        rest = {key: value for key, value in cells[row.cell].items() if key not in ALONG}
-        name = " ".join(str(value) for key, value in rest.items() if not key.startswith("corpus.world."))
-        key = (f"{measures.SYNTHESIZER} {name}".strip(), row.world, str(sorted(rest.items())))
+        key = (row.world, tuple(shared[row.cell].items()))
         gaps[key][_round_number(pairs)][row.seed] = row.estimate / math.log(2)
+    kept = {
+        key: (points, seeds)
+        for key, points in gaps.items()
+        if len(points) >= FEWEST and (seeds := sorted(set.intersection(*(set(point) for point in points.values()))))
+    }
+    values = defaultdict(set)
+    for _, rest in kept:
+        for key, value in rest:
+            values[key].add(value)
     result = []
-    for (subject, world, _), points in gaps.items():
-        seeds = sorted(set.intersection(*(set(point) for point in points.values())))
-        if len(points) >= FEWEST and seeds:
-            at = sorted(points)
-            values = np.array([[points[m][seed] for seed in seeds] for m in at])
-            result.append(Curve(subject, world, np.array(at), values, seeds))
+    for (world, rest), (points, seeds) in kept.items():
+        told = [value for key, value in rest if len(values[key]) > 1 and not key.startswith("corpus.")]
+        at = sorted(points)
+        found_gaps = np.array([[points[m][seed] for seed in seeds] for m in at])
+        result.append(Curve(" ".join([measures.SYNTHESIZER, *told]), world, np.array(at), found_gaps, seeds))
     return result
+
+
+def _shared(tables: Mapping, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """(key, value as text) of nested tables, without what may change along a curve, and what doesn't shape it."""
+    for name, value in tables.items():
+        path = prefix + name
+        if isinstance(value, Mapping):
+            yield from _shared(value, f"{path}.")
+        elif path not in ALONG and not path.startswith(NO_MATTER):
+            yield path, str(value)
 
 
 def fit(pairs: np.ndarray, gaps: np.ndarray) -> np.ndarray:

@@ -34,9 +34,9 @@ def sweep(seeds=(0, 1, 2), floor=0.0, sizes=("0.1M", "1M")):
     for size in sizes:
         for pairs in PAIRS:
             cell = f"pairs{pairs:g}-{size}"
-            cells[cell] = {"block": f"pairs{pairs:g}", "model.size": size, "corpus.world.preset": "medium"}
-            if pairs < 100e3:
-                cells[cell]["corpus.real"] = int(pairs / 2)
+            corpus = {"real": int(pairs / 2), "options": {"name": "bow", "preset": "medium"}}
+            evaluation = {"predictions": pairs > 100e3}  # what is measured makes no other curve
+            cells[cell] = {"name": "s", "corpus": corpus, "model": {"size": size}, "evaluation": evaluation}
             for seed in seeds:
                 gap = math.log(2) * (floor + 30 * pairs**-0.8) * (1 + 0.05 * seed)
                 common = {"world": "bow-medium", "seed": seed, "se": None, "n": 100, "null": 0.0, "cell": cell}
@@ -45,7 +45,7 @@ def sweep(seeds=(0, 1, 2), floor=0.0, sizes=("0.1M", "1M")):
                 name = measures.BAYES_GAP_PER_TOKEN
                 rows.append(Result(name, measures.SYNTHESIZER, estimate=gap, unit="nats/token", **common))
                 rows.append(Result(name, measures.EXACT, estimate=0.0, unit="nats/token", **common))
-    cells["wrong"] = {"block": "wrong", "pairing.wrong": 0.3}
+    cells["wrong"] = {"name": "s", "pairing": {"wrong": 0.3}}
     return rows, cells
 
 
