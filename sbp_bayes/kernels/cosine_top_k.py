@@ -61,7 +61,7 @@ def search_kernel(
         allowed = (row < M)[:, None] & (column < end)[None, :]
         if OTHERS:
             allowed = allowed & (row[:, None] != column[None, :])
-        tile = tl.where(allowed, tile, -INFINITY)
+        tile = tl.where(allowed & (tile == tile), tile, -INFINITY)  # no NaN
         top, at = tl.max(tile, 1, return_indices=True)
         while tl.max((top > worst).to(tl.int32), 0) > 0:
             better = top > worst
@@ -104,7 +104,7 @@ def cosine_top_k(queries: Tensor, keys: Tensor, k: int, others: bool) -> tuple[T
 
     queries (M, D), keys (N, D) of one type, bfloat16 or float32, unit vectors where the score is to be the cosine;
     k up to `LARGEST`. Best first, equal scores by index; -inf and -1 where there are fewer. others: query i is key i,
-    no neighbour of its own.
+    no neighbour of its own. A key whose product is NaN is no neighbour either.
     """
     queries, keys = queries.contiguous(), keys.contiguous()
     M, D = queries.shape

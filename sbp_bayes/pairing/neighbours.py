@@ -28,9 +28,9 @@ class Neighbours:
 def nearest(vectors: np.ndarray | sparse.csr_matrix, k: int, device: "torch.device | str" = "cpu") -> Neighbours:
     """The k documents of the largest inner product with each document, other than itself; equal scores by index.
 
-    Dense: exact search, O(N^2 D) time, O(N k) memory, by faiss or on a GPU by `top_k`; where more than 8 vectors tie
-    at the last place, which of them is listed is the search's choice. Sparse: blocks of rows times the whole, O(sum
-    over terms of df^2) time, O(block * N) memory, on the CPU; documents that share no term are no neighbours.
+    Dense: exact search, O(N^2 D) time, O(N k) memory, by faiss (where more than 8 vectors tie at the last place, which
+    of them is listed is its choice) or on a GPU by `top_k`. Sparse: blocks of rows times the whole, O(sum over terms of
+    df^2) time, O(block * N) memory, on the CPU; documents that share no term are no neighbours.
     """
     assert k >= 1, k
     if sparse.issparse(vectors):
@@ -61,7 +61,8 @@ def top_k(queries: "Tensor", keys: "Tensor", k: int, others: bool = False) -> tu
     """The k keys of the largest inner product with each query: scores (M, k) float32 and indices (M, k) int64.
 
     queries (M, D), keys (N, D) of one type, bfloat16 or float32, products summed in float32. Best first, equal scores
-    by index; -inf and -1 where there are fewer. others: query i is key i, no neighbour of its own.
+    by index; -inf and -1 where there are fewer. others: query i is key i, no neighbour of its own. A key whose product
+    is NaN is no neighbour either.
     """
     from sbp_bayes import kernels
 
@@ -77,19 +78,23 @@ def _top_k_in_blocks(queries: "Tensor", keys: "Tensor", k: int, others: bool) ->
     """`top_k` by blocks of all scores."""
     import torch
 
-    wanted = min(k + SPARE, len(keys))
+    found = min(k, len(keys))
     all_scores = torch.full((len(queries), k), -torch.inf, device=queries.device)
     all_indices = torch.full((len(queries), k), -1, device=queries.device)
+    queries, keys = queries.float(), keys.float()
     for rows in torch.arange(len(queries), device=queries.device).split(max(1, BLOCK_SCORES // max(1, len(keys)))):
-        block = queries[rows].float() @ keys.float().T
+        block = queries[rows] @ keys.T
+        block.masked_fill_(block.isnan(), -torch.inf)
         if others:
             block[torch.arange(len(rows), device=rows.device), rows] = -torch.inf
-        scores, indices = block.topk(wanted, dim=1)
-        indices, order = indices.sort(dim=1)
-        scores, order = scores.gather(1, order).sort(dim=1, descending=True, stable=True)
-        found = min(k, wanted)
-        all_scores[rows, :found] = scores[:, :found]
-        all_indices[rows, :found] = indices.gather(1, order)[:, :found]
+        scores, indices = block.topk(found, dim=1)
+        # Of keys that tie at the last place topk takes any. Rows that have too many of them are sorted whole.
+        tied = ((block >= scores[:, -1:]).sum(1) > found).nonzero()[:, 0]
+        if len(tied):
+            indices[tied] = block[tied].sort(dim=1, descending=True, stable=True).indices[:, :found]
+        indices = indices.sort(dim=1).values
+        scores, order = block.gather(1, indices).sort(dim=1, descending=True, stable=True)
+        all_scores[rows, :found], all_indices[rows, :found] = scores, indices.gather(1, order)
     return all_scores, all_indices.masked_fill(all_scores == -torch.inf, -1)
 
 

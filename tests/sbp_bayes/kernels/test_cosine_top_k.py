@@ -72,6 +72,20 @@ def test_equal_vectors_are_listed_by_index_whatever_the_tiles():
 
 
 @pytest.mark.interpreter
+def test_a_nan_is_no_neighbour_and_hides_none():
+    vectors = grid(40, 8)
+    vectors[[0, 20, 39], 3] = torch.nan
+    sound = vectors[~vectors.isnan().any(1)]
+    places = torch.tensor([*range(1, 20), *range(21, 39)])
+    for search in (in_small_tiles, neighbours._top_k_in_blocks):
+        scores, indices = search(sound, vectors, 9, False)
+        expected = by_sorting(sound, sound, 9)
+        assert_same((scores, indices), (expected[0], places[expected[1]]))
+        scores, indices = search(vectors[:1], vectors, 9, False)
+        assert (indices == -1).all() and (scores == -torch.inf).all()
+
+
+@pytest.mark.interpreter
 def test_unit_vectors_at_the_size_of_tile_that_a_gpu_takes():
     vectors = torch.nn.functional.normalize(torch.randn(150, 20, generator=generator("unit")), dim=1)
     scores, indices = kernel.cosine_top_k(vectors, vectors, 4, True)
@@ -99,6 +113,14 @@ def test_pairing_searches_by_the_kernel_where_kernels_serve():
         assert_same(neighbours.top_k(vectors, vectors, 3, others=True), by_sorting(vectors, vectors, 3, others=True))
         neighbours.top_k(vectors, vectors, kernel.LARGEST + 1)
     assert called == [3]
+
+
+@pytest.mark.parametrize("block", [1, 100, 1 << 24])
+@pytest.mark.parametrize("keys", [torch.zeros(60, 8), torch.ones(60, 8), grid(60, 1).expand(60, 8)])
+def test_of_many_that_tie_the_plain_form_lists_the_first(monkeypatch, keys, block):
+    monkeypatch.setattr(neighbours, "BLOCK_SCORES", block)
+    for k, others in ((4, False), (4, True), (60, True)):
+        assert_same(neighbours.top_k(keys, keys, k, others), by_sorting(keys, keys, k, others))
 
 
 @pytest.mark.parametrize("block", [1, 100, 1 << 24])
