@@ -1,5 +1,6 @@
 """Sampling documents after prompts: batched, with a key-value cache, exact log-probabilities alongside."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from sbp_bayes.documents.tokenizer import Tokenizer
 
 WINDOW = 4096  # prompts that share one draw of random numbers and are sorted by length together
+LEAST_TEMPERATURE = 1e-6  # logits over less need not be finite; at it the most likely token is as good as certain
 SHRINK_AT = 0.75  # finished rows leave a batch once fewer than this share are still being written
 
 
@@ -26,7 +28,8 @@ SHRINK_AT = 0.75  # finished rows leave a batch once fewer than this share are s
 class SamplingConfig:
     """How documents are drawn.
 
-    temperature: 0 takes the most likely token; top_p: keep the smallest set of tokens with this much probability.
+    temperature: 0 takes the most likely token, others are at least `LEAST_TEMPERATURE`; top_p: keep the smallest set of
+    tokens with this much probability.
     min_tokens, max_tokens: length of a document without specials; where they are equal the length is given, and the end
     is neither drawn before nor missed after; otherwise a document that does not end after max_tokens is unfinished.
     batch_size: documents written at a time; it does not change which random number decides which token.
@@ -39,10 +42,7 @@ class SamplingConfig:
     batch_size: int = 512
 
     def __post_init__(self) -> None:
-        if not self.temperature >= 0:
-            raise UserError(f"sampling.temperature: expected zero or more, got {self.temperature}")
-        if not 0 < self.top_p <= 1:
-            raise UserError(f"sampling.top_p: expected a share above 0 and up to 1, got {self.top_p}")
+        _check_law(self.temperature, self.top_p)
         if not 0 <= self.min_tokens <= self.max_tokens or self.max_tokens < 1:
             raise UserError(
                 "sampling: expected 0 <= min_tokens <= max_tokens and max_tokens >= 1, "
@@ -198,10 +198,7 @@ class _Batch:
             allowed[:] = False
             allowed[special.eos] = True
         logits = logits.masked_fill(~allowed, -torch.inf)
-        if config.temperature == 0:
-            drawn = logits.argmax(dim=-1)
-        else:
-            drawn = draw(logits, config.temperature, config.top_p, self.uniforms[self.rows, step])
+        drawn = draw(logits, config.temperature, config.top_p, self.uniforms[self.rows, step])
         return drawn, log_probs.gather(-1, drawn[:, None])[:, 0]
 
     def _drop_finished(self, drawn: Tensor, cache: KeyValueCache) -> tuple[Tensor, KeyValueCache]:
@@ -221,12 +218,29 @@ class _Batch:
 
 
 def draw(logits: Tensor, temperature: float, top_p: float, uniforms: Tensor) -> Tensor:
-    """One token per row of logits (R, V), of its nucleus at this temperature, by uniforms (R,) in [0, 1)."""
+    """One token per row of logits (R, V), of its nucleus at this temperature, by uniforms (R,) in [0, 1).
+
+    temperature: 0 takes the most likely token. Raises UserError for settings that `SamplingConfig` would refuse, and
+    for a row that holds a NaN or infinity, or has no finite number at all; -inf is a token that is never drawn.
+    """
+    _check_law(temperature, top_p)
+    if not logits.amax(dim=-1).isfinite().all():
+        raise UserError("sampling: a row of logits holds NaN or infinity, or nothing that may be drawn")
+    if temperature == 0:
+        return logits.argmax(dim=-1)
     if kernels.serve("top_p", logits):
         from sbp_bayes.kernels import top_p as kernel
 
         return kernel.draw(logits.float(), uniforms, temperature, top_p)
     return inverse_cdf(truncate((logits / temperature).softmax(dim=-1), top_p), uniforms)
+
+
+def _check_law(temperature: float, top_p: float) -> None:
+    """Raise UserError for what nothing can be drawn at."""
+    if temperature != 0 and not LEAST_TEMPERATURE <= temperature < math.inf:
+        raise UserError(f"sampling.temperature: expected 0 or at least {LEAST_TEMPERATURE:g}, got {temperature}")
+    if not 0 < top_p <= 1:
+        raise UserError(f"sampling.top_p: expected a share above 0 and up to 1, got {top_p}")
 
 
 def truncate(probs: Tensor, top_p: float) -> Tensor:

@@ -16,9 +16,12 @@ WORD = 0xFFFFFFFF
 
 
 def philox(counter: tuple[Tensor, int, int, int], seed: int, rounds: int = ROUNDS) -> tuple[Tensor, ...]:
-    """Four words of 32 random bits, int64 tensors of the shape of the counter's first word. seed: up to 64 bits."""
+    """Four words of 32 random bits, int64 tensors of the shape of the counter's first word.
+
+    seed: up to 64 bits; counter: of larger numbers the lowest 32 bits count.
+    """
     first = counter[0]
-    words = [first, *(torch.full_like(first, word) for word in counter[1:])]
+    words = [first & WORD, *(torch.full_like(first, word & WORD) for word in counter[1:])]
     low, high = seed & WORD, seed >> 32 & WORD
     for _ in range(rounds):
         by_first, by_third = words[0] * MULTIPLIERS[0], words[2] * MULTIPLIERS[1]

@@ -206,7 +206,10 @@ def test_an_empty_prompt_is_refused(make_model, tokenizer):
 @pytest.mark.parametrize(
     ("change", "key"),
     [
-        ({"temperature": -1.0}, "temperature"),
+        ({"temperature": -1.0}, "temperature: expected 0 or at least 1e-06"),
+        ({"temperature": 1e-7}, "temperature"),
+        ({"temperature": math.inf}, "temperature"),
+        ({"temperature": math.nan}, "temperature"),
         ({"top_p": 0.0}, "top_p"),
         ({"min_tokens": 7}, "min_tokens"),
         ({"batch_size": 0}, "batch_size"),

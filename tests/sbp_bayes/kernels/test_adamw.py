@@ -63,6 +63,13 @@ def test_the_kernel_is_the_definition_on_many_tensors_at_once(kinds):
 
 
 @pytest.mark.interpreter
+@pytest.mark.parametrize("number", [2**31 - 1, 2**31, 2**32 - 1, 2**32 + 5, 2**33])
+def test_steps_of_more_than_32_bits_round_alike(number):
+    tensors = case(sizes=[507])
+    assert_equal(step(kernel.adamw, tensors, step=number), step(definition, tensors, step=number))
+
+
+@pytest.mark.interpreter
 def test_shards_that_begin_anywhere_and_gradients_in_any_order():
     whole = case(sizes=[100])
     odd = [[tensor[3:52] for tensor in some] for some in whole]

@@ -5,6 +5,8 @@ import torch
 from scipy.stats import chisquare
 from torch import Tensor
 
+from sbp_bayes import kernels
+from sbp_bayes.errors import UserError
 from sbp_bayes.kernels import top_p as kernel
 from sbp_bayes.seeds import generator
 from sbp_bayes.synthesis import sampler
@@ -111,3 +113,39 @@ def test_strided_rows_an_empty_batch_and_registration():
 def test_the_sampler_draws_by_the_kernel():
     logits = torch.randn(8, 30, dtype=torch.float64, generator=generator("sampler")).float().double()
     assert sampler.draw(logits, 0.7, 0.9, even(8)).tolist() == expected(logits, even(8), 0.7, 0.9).tolist()
+
+
+both = pytest.mark.parametrize("mode", ["on", "off"])
+
+
+@pytest.mark.interpreter
+@both
+@pytest.mark.parametrize(
+    ("temperature", "top_p", "named"),
+    [(1e-40, 0.9, "temperature"), (1e-320, 1.0, "temperature"), (torch.inf, 0.9, "temperature"), (1.0, 0.0, "top_p")],
+)
+def test_settings_that_nothing_can_be_drawn_at_are_refused(mode, temperature, top_p, named):
+    with kernels.forced(mode), pytest.raises(UserError, match=f"^sampling.{named}: expected"):
+        sampler.draw(torch.randn(2, 9, generator=generator("refused")), temperature, top_p, even(2))
+
+
+@pytest.mark.interpreter
+@both
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+@pytest.mark.parametrize("row", [[-torch.inf] * 3, [0.0, torch.nan, 1.0], [0.0, torch.inf, 1.0]])
+def test_rows_that_hold_no_law_are_refused(mode, temperature, row):
+    for top_p in (0.5, 1.0):
+        with kernels.forced(mode), pytest.raises(UserError, match="a row of logits holds NaN or infinity"):
+            sampler.draw(torch.tensor([[0.0, 1.0, 2.0], row]), temperature, top_p, even(2))
+
+
+@pytest.mark.interpreter
+@both
+def test_the_least_temperature_draws_the_most_likely_token(mode):
+    logits = torch.randn(6, 50, generator=generator("least"), dtype=torch.float64).float()
+    logits[:, 7] = -torch.inf
+    with kernels.forced(mode):
+        for top_p in (0.5, 1.0):
+            found = sampler.draw(logits, sampler.LEAST_TEMPERATURE, top_p, even(6))
+            assert torch.equal(found, logits.argmax(1))
+            assert torch.equal(sampler.draw(logits, 0, top_p, even(6)), found)
