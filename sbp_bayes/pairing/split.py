@@ -14,7 +14,9 @@ def split_pairs(pairs: np.ndarray, seed: int, share: float = 1 / 8) -> tuple[np.
     The documents are divided; training pairs have both ends in the larger part, validation pairs both in the smaller,
     which holds about ``share`` of the paired documents; pairs across are dropped. Documents that the pairs connect
     stay together where that group is small (at most a quarter of the held-out part), as headwords with two entries do;
-    larger groups, as a world's concepts, are divided document by document. Cost O(M log M).
+    larger groups, as a world's concepts, are divided document by document. A pair of a document with itself would never
+    lie across, so that copies would be too many in both parts: they are thinned as much as other pairs are. Cost
+    O(M log M).
     UserError when either part would be empty.
     """
     documents, ends = np.unique(pairs, return_inverse=True)
@@ -31,13 +33,32 @@ def split_pairs(pairs: np.ndarray, seed: int, share: float = 1 / 8) -> tuple[np.
     filled = np.cumsum(np.bincount(group)[order])
     held_groups = order[: int(np.searchsorted(filled, share * n)) + 1]
     held = np.isin(group, held_groups)[ends]
-    train, validation = pairs[~held.any(axis=1)], pairs[held.all(axis=1)]
+    kept = _thinned(pairs, held, seed)
+    train, validation = pairs[kept & ~held.any(axis=1)], pairs[kept & held.all(axis=1)]
     if not len(train) or not len(validation):
         raise UserError(
             f"{len(pairs)} pairs of {n} documents are too few to hold out {share:.3g} of the documents for early "
             f"stopping ({len(train)} training pairs, {len(validation)} validation pairs)"
         )
     return train, validation
+
+
+def _thinned(pairs: np.ndarray, held: np.ndarray, seed: int) -> np.ndarray:
+    """Which pairs (M,) stay: all of two documents, and of copies (d, d) as large a share, in each part, as of those
+    pairs that have their d1 in it.
+
+    held: (M, 2) whether d1 and d2 are held out.
+    """
+    copies = pairs[:, 0] == pairs[:, 1]
+    kept = np.ones(len(pairs), dtype=bool)
+    if not copies.any() or copies.all():
+        return kept
+    chance = numpy_generator("split copies", seed).random(len(pairs))
+    for part in (held[:, 0], ~held[:, 0]):
+        others = part & ~copies
+        stay = float((held[others, 1] == held[others, 0]).mean()) if others.any() else 1.0
+        kept[part & copies] = chance[part & copies] < stay
+    return kept
 
 
 def in_groups(pairs: np.ndarray, size: int) -> np.ndarray:

@@ -279,3 +279,14 @@ def test_groups_use_each_partner_at_most_once(first, size):
     assert all(owner[p] == row[0] for row in groups.tolist() for p in row[1:])
     if size == 2:
         assert sorted(map(tuple, groups)) == sorted(map(tuple, pairs))
+
+
+def test_copies_have_the_same_share_in_both_parts_of_the_split():
+    rng = np.random.default_rng(0)
+    first = np.repeat(np.arange(4000), 2)
+    second = (first + 1 + rng.integers(0, 3999, first.size)) % 4000
+    copies = rng.random(first.size) < 0.1
+    pairs = np.column_stack([first, np.where(copies, first, second)])
+    for part in split_pairs(pairs, 0):
+        share = (part[:, 0] == part[:, 1]).mean()
+        assert abs(share - 0.1) < 4 * (0.09 / len(part)) ** 0.5
