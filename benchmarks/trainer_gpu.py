@@ -1,10 +1,11 @@
 """Speed of training on one GPU, against the same model in transformers: ``python benchmarks/trainer_gpu.py``.
 
 Tokens per second, model FLOPs utilisation (MFU) and peak memory at 125M, 1B and 3B of the dial: bfloat16 products with
-float32 weights, batches of full rows of random tokens. Ours runs the trainer's step (model, loss, clipping, AdamW),
-eager and compiled; the others the same Qwen3 shape from transformers with the same optimiser, under torch.compile and
-with Liger's kernels where it is installed. MFU counts the FLOPs of `sbp_bayes.ledger` against the GPU's known dense
-peak. Each size and form runs in a process of its own, so that none finds the other's memory.
+float32 weights, batches of full rows of random tokens. Ours runs the trainer's step (model placed as in a run of
+precision bfloat16, loss, clipping, AdamW), eager and compiled; the others the same Qwen3 shape from transformers with
+the same optimiser under autocast, with torch.compile and with Liger's kernels where it is installed. MFU counts the
+FLOPs of `sbp_bayes.ledger` against the GPU's known dense peak. Each size and form runs in a process of its own, so that
+none finds the other's memory.
 
 Writes benchmarks/results/trainer_gpu.json with device and versions. Without a CUDA device nothing is timed and nothing
 estimated: numbers are null in the record, which is written only where there is none yet.
@@ -23,6 +24,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from sbp_bayes.files import write_json
 from sbp_bayes.ledger import training_flops
@@ -33,6 +35,8 @@ from sbp_bayes.training.configuration import TrainingConfig
 from sbp_bayes.training.device_peaks import peak_flops
 from sbp_bayes.training.objective import weighted_loss
 from sbp_bayes.training.optimiser import make_optimiser
+from sbp_bayes.training.parallel import alone
+from sbp_bayes.training.sharding import place
 
 RESULTS = Path(__file__).parent / "results" / "trainer_gpu.json"
 PACKAGES = ("torch", "triton", "transformers", "liger-kernel")
@@ -41,20 +45,26 @@ ROWS = {"125M": 16, "1B": 8, "3B": 4}  # rows of a step
 FORMS = ("ours", "ours, compiled", "transformers, compiled", "transformers with Liger")
 WARM_UP, STEPS = 5, 20
 
+# A function that returns the loss of a step's batch, the model, and its optimiser.
+Step = tuple[Callable[[], Tensor], nn.Module, Optimizer]
 
-def our_step(size: str, compiled: bool, tokens: Tensor) -> tuple[Callable[[], Tensor], nn.Module]:
-    """A function that returns the loss of a step's batch, and the model."""
-    model = Transformer(model_config(size, VOCABULARY)).to("cuda").init(generator("benchmark", device="cuda"))
-    forward = torch.compile(weighted_loss) if compiled else weighted_loss
+
+def our_step(size: str, settings: TrainingConfig, tokens: Tensor) -> Step:
+    """The trainer's, of tokens (R, T + 1) on the device that trains."""
+    device = tokens.device
+    model = Transformer(model_config(size, VOCABULARY)).to(device).init(generator("benchmark", device=device))
+    place(model, alone(device, sharded=True), settings)
     inputs, targets = tokens[:, :-1], tokens[:, 1:]
-    weights = torch.ones(inputs.shape, device="cuda")
-    return lambda: forward(model, inputs, targets, weights) / weights.numel(), model
+    weights = torch.ones(inputs.shape, device=device)
+    optimiser = make_optimiser(model, settings)
+    return lambda: weighted_loss(model, inputs, targets, weights) / weights.numel(), model, optimiser
 
 
-def their_step(size: str, liger: bool, tokens: Tensor) -> tuple[Callable[[], Tensor], nn.Module]:
-    """`our_step` for transformers' Qwen3 of the same shape, with torch.compile or Liger's kernels."""
+def their_step(size: str, settings: TrainingConfig, tokens: Tensor) -> Step:
+    """`our_step` for transformers' Qwen3 of the same shape; Liger's kernels where ``settings`` do not compile."""
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
+    liger = settings.compile == "off"
     if liger:
         from liger_kernel.transformers import apply_liger_kernel_to_qwen3
 
@@ -76,30 +86,35 @@ def their_step(size: str, liger: bool, tokens: Tensor) -> tuple[Callable[[], Ten
         model = Qwen3ForCausalLM(config)
     forward = model if liger else torch.compile(model)
     inputs = tokens[:, :-1]
-    # transformers shifts the labels itself: the last target of a row is lost, one of 4,096.
-    return lambda: forward(input_ids=inputs, labels=inputs).loss, model
+    optimiser = torch.optim.AdamW(
+        model.parameters(), lr=settings.learning_rate, betas=settings.betas, weight_decay=0.1, fused=True
+    )
+
+    def loss_of() -> Tensor:
+        # transformers shifts the labels itself: the last target of a row is lost, one of 4,096.
+        with torch.autocast("cuda", torch.bfloat16):
+            return forward(input_ids=inputs, labels=inputs).loss
+
+    return loss_of, model, optimiser
 
 
 def measure(size: str, form: str) -> dict:
     """Tokens per second, MFU and peak memory (bytes) of one form, in this process."""
     noise = torch.Generator("cuda").manual_seed(0)
     tokens = torch.randint(VOCABULARY, (ROWS[size], CONTEXT + 1), device="cuda", generator=noise)
-    compiled = form.endswith("compiled")
-    make = our_step if form.startswith("ours") else their_step
-    loss_of, model = make(size, compiled if make is our_step else form.endswith("Liger"), tokens)
-    settings = TrainingConfig(steps=STEPS, context=CONTEXT, batch_tokens=ROWS[size] * CONTEXT, learning_rate=3e-4)
-    weights = list(model.parameters())
-    optimiser = (
-        make_optimiser(model, settings)
-        if make is our_step
-        else torch.optim.AdamW(weights, lr=3e-4, betas=settings.betas, weight_decay=0.1, fused=True)
+    settings = TrainingConfig(
+        steps=STEPS,
+        context=CONTEXT,
+        batch_tokens=ROWS[size] * CONTEXT,
+        learning_rate=3e-4,
+        precision="bfloat16",
+        compile="on" if form.endswith("compiled") else "off",
     )
+    loss_of, model, optimiser = (our_step if form.startswith("ours") else their_step)(size, settings, tokens)
 
     def step() -> None:
-        with torch.autocast("cuda", torch.bfloat16):
-            loss = loss_of()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(weights, 1.0)
+        loss_of().backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
         optimiser.step()
         optimiser.zero_grad()
 
