@@ -254,7 +254,7 @@ def linear_cross_entropy(
     weights = weights.float()
     if reduction == "mean":
         total = weights.sum()
-        weights = weights / torch.where(total == 0, 1.0, total)
+        weights = torch.where(weights != 0, weights / torch.where(total == 0, 1.0, total), 0.0)  # 0 / NaN is NaN
     inputs = e, c, targets, bias, weights, softcap or 0.0, z_loss
     if reduction == "none":
         loss, log_totals = _each(*inputs)

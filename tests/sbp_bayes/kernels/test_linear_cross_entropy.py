@@ -147,6 +147,7 @@ def test_a_target_that_counts_and_is_no_token_is_nan_in_loss_and_gradients(form,
             form, e, c, torch.where(torch.arange(9) == 4, wrong, targets), weights=given, reduction=reduction
         )
         assert found[1][4].isnan().all() and found[2].isnan().all()
+        assert given is None or not found[1][given == 0].any()
         if reduction == "none":
             assert found[0].isnan().tolist() == [row == 4 for row in range(9)]
         else:
