@@ -55,6 +55,7 @@ class RandomSequences:
     def __init__(self, n: int, targets: int, vocabulary: int):
         self.tokens = numpy_generator("benchmark").integers(0, vocabulary, (n, targets + 1))
         self.lengths = np.full(n, targets, dtype=np.int64)
+        self.fingerprint = f"{n} random sequences"
 
     def __len__(self) -> int:
         return len(self.tokens)

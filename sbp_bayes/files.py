@@ -49,10 +49,11 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def exclusive(path: Path, work: str) -> Iterator[None]:
+def exclusive(path: Path, work: str, wait: bool = True) -> Iterator[None]:
     """Hold the lock file ``path``, waiting while another process holds it; the system frees it when a process dies.
 
-    work: what is locked, for the line that says that it waits. Raises UserError where the folder can't be written.
+    work: what is locked, for the line that says that it waits. Raises UserError where the folder can't be written, and,
+    with ``wait`` False, where another process holds the lock.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -62,7 +63,9 @@ def exclusive(path: Path, work: str) -> Iterator[None]:
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        except BlockingIOError as error:
+            if not wait:
+                raise UserError(f"{work}: another process is at it") from error
             print(f"{work}: another process is at it; waiting", file=sys.stderr, flush=True)
             fcntl.flock(file, fcntl.LOCK_EX)
         yield

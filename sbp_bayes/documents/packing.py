@@ -3,6 +3,7 @@
 Which rows make up the batch of a step is a pure function of (seed, step): nothing has to be remembered to resume.
 """
 
+import hashlib
 from bisect import bisect_left, insort
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor
 
 from sbp_bayes.errors import UserError
+from sbp_bayes.files import content_hash
 from sbp_bayes.seeds import numpy_generator
 
 if TYPE_CHECKING:
@@ -28,10 +30,11 @@ CACHED_SLOTS = 2**23  # packed rows are kept in memory up to this many slots (17
 class Sequences(Protocol):
     """What is trained on: token sequences with a weight for each predicted token.
 
-    lengths (N,) int64: targets of each sequence, one less than its tokens.
+    lengths (N,) int64: targets of each sequence, one less than its tokens; fingerprint: names their content.
     """
 
     lengths: np.ndarray
+    fingerprint: str
 
     def __len__(self) -> int: ...
 
@@ -50,6 +53,7 @@ class DocumentSequences:
     def __init__(self, corpus: "Corpus", tokenizer: "Tokenizer"):
         self.corpus, self.tokenizer = corpus, tokenizer
         self.lengths = np.asarray(corpus.lengths, dtype=np.int64) + 1
+        self.fingerprint = corpus.fingerprint
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -74,6 +78,8 @@ class PairSequences:
         self.pairs = np.asarray(pairs, dtype=np.int64)
         documents = np.asarray(corpus.lengths, dtype=np.int64)
         self.lengths = documents[self.pairs].sum(axis=1) + self.pairs.shape[1]
+        content = hashlib.sha256(np.ascontiguousarray(self.pairs)).hexdigest()
+        self.fingerprint = content_hash([corpus.fingerprint, self.pairs.shape, content])
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -140,14 +146,14 @@ class Packed:
     """Every sequence once, in rows of ``context`` targets.
 
     Sequences are shuffled by ``seed`` and cut into windows; each window is packed longest first, each sequence into
-    the fullest row that has room. Nothing is cut or dropped. Raises UserError for no sequences, or for one that is
-    longer than the context.
+    the fullest row that has room. Nothing is cut or dropped. Raises UserError for no sequences, for one that is longer
+    than the context, and, here or when its row is read, for one with a negative weight.
     """
 
     def __init__(self, sequences: Sequences, context: int, seed: int):
         if len(sequences) == 0:
             raise UserError("nothing to pack: there are no documents")
-        self.sequences, self.context = sequences, context
+        self.sequences, self.context, self.seed = sequences, context, seed
         self.lengths = np.asarray(sequences.lengths, dtype=np.int64)
         longest = int(self.lengths.argmax())
         if self.lengths[longest] > context:
@@ -165,6 +171,10 @@ class Packed:
     def __len__(self) -> int:
         """Rows."""
         return len(self._starts) - 1
+
+    def describe(self) -> dict:
+        """What the rows depend on, as JSON."""
+        return {"seed": self.seed, "context": self.context, "content": self.sequences.fingerprint}
 
     @property
     def density(self) -> float:
@@ -204,6 +214,9 @@ class Packed:
                 weights[r, at:end] = loss_weights
                 at = end
             numbers[:2, r, at:] = numbers[1, r, at - 1]
+        for r, at in np.argwhere(weights < 0)[:1]:
+            broken = self.sequences.name(int(self.members(rows[r])[numbers[2, r, at] - 1]))
+            raise UserError(f"{broken}: a target has the weight {weights[r, at]:g}, expected zero or more")
         return numbers, weights
 
 
@@ -278,9 +291,9 @@ class Mixture:
         ]
 
     def describe(self) -> dict:
-        """What the order of the data depends on, as JSON: equal descriptions of equal corpora give equal batches."""
-        sizes = [{"rows": len(packed), "tokens": packed.tokens} for packed in self.sources]
-        return {"seed": self.seed, "context": self.context, "shares": self.shares, "sources": sizes}
+        """What the batches depend on, as JSON: mixtures of equal descriptions give equal batches."""
+        sources = [packed.describe() for packed in self.sources]
+        return {"seed": self.seed, "shares": self.shares, "sources": sources}
 
     def _permutation_of(self, source: int, epoch: int) -> np.ndarray:
         return numpy_generator("rows", self.seed, source, epoch).permutation(len(self.sources[source]))

@@ -5,6 +5,7 @@ from pathlib import Path
 from sbp_bayes.documents.corpus import Corpus
 from sbp_bayes.documents.packing import Mixture, Packed, PairSequences
 from sbp_bayes.documents.tokenizer import Tokenizer
+from sbp_bayes.files import file_hash
 from sbp_bayes.graph import Stage
 from sbp_bayes.ledger import Entry
 from sbp_bayes.model.sizes import model_config
@@ -71,11 +72,14 @@ def tune_synthesizer(stage: Stage, inputs: dict[str, Path], out: Path, device: s
     )
     model = load_model(inputs["base"] / BEST, data.tokenizer.fingerprint)
     mixture = Mixture([(Packed(tuning, context, seed_for(seed, "pack pairs")), 1.0)], seed_for(seed, "order of pairs"))
-    return _train(stage, data, mixture, config, model, out, device, Packed(heldout, context, 0))
+    return _train(
+        stage, data, mixture, config, model, out, device, Packed(heldout, context, 0), file_hash(inputs["base"] / BEST)
+    )
 
 
-def _train(stage, data, mixture, config, model, out, device, validation=None) -> list[Entry]:
+def _train(stage, data, mixture, config, model, out, device, validation=None, start="") -> list[Entry]:
     if validation is None:
         validation = data.packed(data.splits["validation"], config.context, 0)
-    trained = train(model, mixture, config, out, validation, stage.name, device, data.tokenizer.fingerprint)
+    tokenizer = data.tokenizer.fingerprint
+    trained = train(model, mixture, config, out, validation, stage.name, device, tokenizer, start=start)
     return [Entry(stage.name, "training", trained.tokens, trained.flops)]

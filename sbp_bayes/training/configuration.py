@@ -86,6 +86,11 @@ class TrainingConfig:
         for name in ("weight_decay", "clip", "evaluate_every", "patience", "checkpoint_every", "checkpoint_seconds"):
             if not getattr(self, name) >= 0:
                 raise UserError(f"training.{name}: expected zero or more, got {getattr(self, name)}")
+        for name in ("weight_decay", "clip"):
+            if getattr(self, name) == math.inf:
+                raise UserError(f"training.{name}: expected a finite number, got inf")
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise UserError(f"training.betas: expected two numbers from 0 to below 1, got {self.betas}")
         for name in ("warmup", "minimum_lr", "decay"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"training.{name}: expected a share between 0 and 1, got {getattr(self, name)}")

@@ -6,7 +6,7 @@ import torch
 
 # FLOP/s without sparsity, at full power; data sheets print twice as much, with sparsity. By the name that the driver
 # gives the device. From NVIDIA's data sheets: A100; H100 (SXM, PCIe, NVL); H200 (SXM, NVL); GH200; L40S; HGX B200 and
-# GB200 NVL72 (per GPU).
+# GB200 NVL72 (per GPU). RTX 4090: "NVIDIA Ada GPU Architecture" (whitepaper), with float32 accumulation.
 PEAKS = {
     r"A100\b": 312e12,
     r"H100 \d+GB HBM3\b": 989e12,
@@ -16,6 +16,7 @@ PEAKS = {
     r"H200\b": 989e12,
     r"GH200\b": 989e12,
     r"L40S\b": 362e12,
+    r"RTX 4090$": 165.2e12,
     r"B200\b": 2250e12,
     r"GB200\b": 2500e12,
 }

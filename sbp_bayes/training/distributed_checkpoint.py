@@ -5,7 +5,7 @@ of all, ``files.json`` with the size and SHA-256 of each file. It is written und
 process killed at any moment leaves a whole state or none.
 """
 
-import os
+import json
 import shutil
 import warnings
 from collections.abc import Callable
@@ -19,10 +19,10 @@ import torch.distributed.checkpoint as dcp
 from torch import Tensor
 
 from sbp_bayes.errors import UserError
-from sbp_bayes.files import atomic_write, file_hash, read_json, sync_folder, write_json
+from sbp_bayes.files import atomic_write, file_hash, sync_folder, write_json
 from sbp_bayes.training.parallel import Parallel
 from sbp_bayes.training.sharding import is_sharded, placements
-from sbp_bayes.training.state import PARTIAL, drop_old_states, map_tensors, state_name
+from sbp_bayes.training.state import PARTIAL, as_bytes, drop_old_states, map_tensors, readable, state_name
 
 REST = "state.pt"
 FILES = "files.json"
@@ -69,7 +69,8 @@ class BackgroundSaver:
             self._together(path, lambda: None)
 
     def _complete(self, path: Path, partial: Path, rest: dict[str, Any], files: dict[str, Any]) -> None:
-        atomic_write(partial / REST, lambda temporary: torch.save(rest, temporary))
+        content = as_bytes(rest)
+        atomic_write(partial / REST, lambda temporary: temporary.write_bytes(content))
         write_json(partial / FILES, files | _describe(partial, REST) | _describe(partial, ".metadata"))
         if path.exists():
             shutil.rmtree(path)
@@ -95,7 +96,10 @@ class BackgroundSaver:
 
 
 def read_folder(path: Path, parallel: Parallel) -> dict[str, Any] | None:
-    """The state in folder ``path``, or None where a file is missing or damaged. All processes take part."""
+    """The state in folder ``path``, or None where a file is missing or damaged. All processes take part.
+
+    Raises UserError where a file can't be read.
+    """
     if not _whole(path, parallel):
         return None
     tensors: dict[str, Tensor] = {}
@@ -156,12 +160,22 @@ def _describe(folder: Path, pattern: str) -> dict[str, list]:
 
 def _whole(path: Path, parallel: Parallel) -> bool:
     """Whether every file is as it was written; the processes share the reading."""
+
+    def damaged() -> bool:
+        with readable(path):
+            files = _files(path)
+            mine = sorted(files.items())[parallel.rank :: parallel.size]
+            sizes = ((path / name).is_file() and (path / name).stat().st_size == size for name, (size, _) in mine)
+            return not files or not all(sizes) or any(file_hash(path / name) != digest for name, (_, digest) in mine)
+
+    return parallel.totals(parallel.together(damaged))[0] == 0
+
+
+def _files(path: Path) -> dict[str, tuple[int, str]]:
+    """What files.json says of each file; nothing where it is damaged itself."""
     try:
-        files = sorted(read_json(path / FILES).items())
-    except UserError:
-        return parallel.totals(1)[0] == 0
-    mine = files[parallel.rank :: parallel.size]
-    damaged = sum(not (path / name).is_file() or os.stat(path / name).st_size != size for name, (size, _) in mine)
-    if not damaged:
-        damaged = sum(file_hash(path / name) != digest for name, (_, digest) in mine)
-    return parallel.totals(damaged)[0] == 0
+        files = json.loads((path / FILES).read_text(encoding="utf-8"))
+        files = {name: (int(size), str(digest)) for name, (size, digest) in files.items()}
+    except (FileNotFoundError, AttributeError, TypeError, ValueError):
+        return {}
+    return files if {REST, ".metadata"} < files.keys() else {}

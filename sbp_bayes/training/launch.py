@@ -107,11 +107,14 @@ class Launch:
 def launch(arguments: Launch) -> None:
     """Train as the arguments say. Raises UserError for bad input, a full disk, or a loss that is not finite."""
     from sbp_bayes.documents.tokenizer import load_tokenizer
+    from sbp_bayes.files import file_hash
     from sbp_bayes.training import parallel
     from sbp_bayes.training.trainer import train
 
     config = _training_config(arguments)
-    tokenizer = load_tokenizer(arguments.tokenizer or arguments.corpus.parent / "tokenizer")
+    # Not Path.resolve: beside a link to a corpus lies the tokenizer, rather than where the link leads.
+    beside = Path(os.path.abspath(arguments.corpus)).parent / "tokenizer"
+    tokenizer = load_tokenizer(arguments.tokenizer or beside)
     mixture, validation = _data(arguments, tokenizer)
     together = _processes(arguments)
     model = _starting_model(arguments, tokenizer, config, together)
@@ -124,10 +127,12 @@ def launch(arguments: Launch) -> None:
         name=arguments.size,
         tokenizer_fingerprint=tokenizer.fingerprint,
         parallel=together,
+        start="" if arguments.start is None else file_hash(arguments.start),
     )
     if together.first:
         held_out = "" if validation is None else f", held out {trained.best_loss:.4f} at best"
-        print(f"{arguments.out}: {trained.steps} steps, loss {trained.final_loss:.4f} nats a target{held_out}")
+        loss = "none" if trained.final_loss is None else f"{trained.final_loss:.4f}"
+        print(f"{arguments.out}: {trained.steps} steps, loss {loss} nats a target{held_out}")
     parallel.leave()
 
 
@@ -180,6 +185,8 @@ def _processes(arguments: Launch) -> "Parallel":
         if not together.first:
             send_reports_to(lambda report: None)
         return together
+    if arguments.replicas != 1:
+        raise UserError(f"--replicas {arguments.replicas}: takes several processes, started by torchrun")
     device = arguments.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -79,21 +79,32 @@ def memory_per_process(
 
 
 def activation_numbers(config: ModelConfig, activation_checkpointing: bool) -> int:
-    """Numbers a token that wait for the backward pass: of every block, or each block's input and one block's.
+    """Numbers a token that wait for the backward pass: of every block, or each block's input and one block's."""
+    block = sum(block_activations(config).values())
+    return config.layers * config.width + block if activation_checkpointing else config.layers * block
 
-    Of a block: its input and the norm of it; queries and keys before and after their norm and rotated, values, what
-    attention gives; the residual stream and the norm of it; gate, up and their product.
+
+def block_activations(config: ModelConfig) -> dict[str, int]:
+    """Numbers a token that each part of a block keeps.
+
+    norms: their inputs, the block's and the residual stream after attention. attention: its input, queries and keys
+    before their norm and rotated, values, what attention gives. mlp: its input, gate, silu(gate), up and their product.
+    For plain PyTorch with norms in one piece, as they are on a GPU; the SwiGLU kernel and torch.compile compute
+    silu(gate) again, ``hidden`` numbers less. One number a head or a row, such as a norm's scale, is not counted.
     """
     width, queries, keys = config.width, config.heads * config.head_dim, config.kv_heads * config.head_dim
-    block = 4 * width + 3 * (queries + keys) + keys + queries + 3 * config.hidden
-    return config.layers * width + block if activation_checkpointing else config.layers * block
+    return {
+        "norms": 2 * width,
+        "attention": width + 2 * (queries + keys) + keys + queries,
+        "mlp": width + 4 * config.hidden,
+    }
 
 
 def sharded_plan(config: ModelConfig, processes: int, replicas: int, precision: str) -> Transformer:
     """A model without memory, sharded as `sbp_bayes.training.sharding` shards it over a group that is there."""
     from torch.distributed.device_mesh import init_device_mesh
 
-    if processes % replicas:
+    if replicas < 1 or processes % replicas:
         raise UserError(f"replicas: {replicas} copies of the model do not divide {processes} processes")
     shape = (processes,) if replicas == 1 else (replicas, processes // replicas)
     names = ("shard",) if replicas == 1 else ("replicate", "shard")
@@ -104,7 +115,12 @@ def sharded_plan(config: ModelConfig, processes: int, replicas: int, precision: 
 
 @contextmanager
 def pretended_processes(processes: int, rank: int) -> Iterator[None]:
-    """This process as number ``rank`` of a group whose other members do not exist and whose collectives do nothing."""
+    """This process as number ``rank`` of a group whose other members do not exist and whose collectives do nothing.
+
+    Raises UserError in a process that belongs to a group already: it trains, or has trained a sharded model.
+    """
+    if dist.is_initialized():
+        raise UserError("memory of many processes: this process belongs to a group already; ask in a fresh one")
     from torch.testing._internal.distributed.fake_pg import FakeStore
 
     dist.init_process_group("fake", store=FakeStore(), rank=rank, world_size=processes)

@@ -93,13 +93,13 @@ def _append(path: Path, line: str) -> None:
 
 
 def _lines_up_to(path: Path, step: int) -> list[str]:
-    """The lines of a file whose step is at most ``step``; a line that a kill cut in two ends them."""
+    """The lines of a file whose step is at most ``step``; one without a step, as a kill may leave it, ends them."""
     kept = []
     for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
         try:
             if json.loads(line)["step"] > step:
                 break
-        except ValueError:
+        except (ValueError, KeyError, TypeError):
             break
         kept.append(line)
     return kept

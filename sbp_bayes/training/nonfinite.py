@@ -96,22 +96,24 @@ class Verdict:
             print(f"{self.name}: skipped the batch {where}", file=sys.stderr, flush=True)
 
 
-def culprits(model: Transformer, mixture: Mixture, step: int, batch_rows: int, parallel: Parallel) -> str:
+def culprits(model: Transformer, mixture: Mixture, step: int, config: TrainingConfig, parallel: Parallel) -> str:
     """Which documents of the batch of ``step`` have a loss that is not finite, in words. All processes take part.
 
-    A row's documents are named together where padding or attention carries a NaN from one to another.
+    They are scored in the parts that the batch was computed in, so that they take no more memory than it did. A row's
+    documents are named together where padding or attention carries a NaN from one to another.
     """
-    part = parallel.part_of(batch_rows)
-    batch = mixture.batch(step, batch_rows, part).to(parallel.device)
-    broken = _not_finite(model, batch)
+    share = parallel.part_of(config.batch_rows)
+    batch = mixture.batch(step, config.batch_rows, share)
+    broken = [row for part in batch.split(config.accumulation) for row in _not_finite(model, part.to(parallel.device))]
     names = []
-    for row, (source, packed_row) in enumerate(zip(*(c[part] for c in mixture.rows_at(step, batch_rows)), strict=True)):
+    rows = (column[share] for column in mixture.rows_at(step, config.batch_rows))
+    for source, packed_row, of_row in zip(*rows, broken, strict=True):
         packed = mixture.sources[source]
         members = packed.members(packed_row)
-        names += [packed.sequences.name(int(members[i])) for i in np.flatnonzero(broken[row, : len(members)])]
-    names = [name for part in parallel.every(names) for name in part]
+        names += [packed.sequences.name(int(members[i])) for i in np.flatnonzero(of_row[: len(members)])]
+    names = [name for share in parallel.every(names) for name in share]
     if not names:
-        return f"no one document of the {batch_rows} rows by itself"
+        return f"no one document of the {config.batch_rows} rows by itself"
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return ", ".join(names[:NAMED]) + more
 

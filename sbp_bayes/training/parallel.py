@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from torch.distributed.device_mesh import DeviceMesh
 
 T = TypeVar("T")
+_groups_of_one: dict[str, "Parallel"] = {}  # of `alone`, by device, for as long as the process's group lasts
 
 
 class Parallel:
@@ -124,16 +125,25 @@ def start(device: str = "auto", replicas: int = 1) -> Parallel:
 
 
 def alone(device: torch.device | str, sharded: bool = False) -> Parallel:
-    """This process on its own; ``sharded``: as a group of one, for what only a sharded model offers (bfloat16)."""
+    """This process on its own; ``sharded``: as a group of one, for what only a sharded model offers (bfloat16).
+
+    The group stays, for the models that were sharded over it, and serves every later run of the process.
+    Raises UserError where a GPU is asked for and there is none.
+    """
+    kind = torch.device(device).type
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise UserError(f"device {device}: PyTorch finds no CUDA device")
     if not sharded:
         return Parallel(device)
     import torch.distributed as dist
 
-    kind = torch.device(device).type
     if not dist.is_initialized():
         backend = "cpu:gloo,cuda:nccl" if kind == "cuda" else "gloo"
         dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)
-    return Parallel(device, _mesh(kind, 1, 1))
+        _groups_of_one.clear()
+    if str(device) not in _groups_of_one:
+        _groups_of_one[str(device)] = Parallel(device, _mesh(kind, 1, 1))
+    return _groups_of_one[str(device)]
 
 
 def leave() -> None:
@@ -142,6 +152,7 @@ def leave() -> None:
 
     if dist.is_initialized():
         dist.destroy_process_group()
+    _groups_of_one.clear()
 
 
 def _device(kind: str) -> torch.device:

@@ -39,11 +39,17 @@ class RunState:
             self.skipped_in_a_row += 1
 
     def training_line(self, learning_rate: float) -> dict[str, Any]:
-        """What a line of metrics.jsonl says of training since the last one, from where the sums begin anew."""
+        """What a line of metrics.jsonl says of training since the last one, from where the sums begin anew.
+
+        Loss and gradient norm are left out where nothing was learnt since, as at step 0 or where all was skipped.
+        """
         line: dict[str, Any] = {"step": self.step, "tokens": self.tokens}
+        learnt = self.weight_sum > 0
+        if learnt:
+            line["train_loss"] = self.loss_sum / self.weight_sum
         if self.step > 0:
-            line["train_loss"] = self.loss_sum / max(self.weight_sum, 1e-9)
             line["learning_rate"] = learning_rate
+        if learnt:
             line["gradient_norm"] = self.gradient_norm
         if self.skipped:
             line["skipped"] = self.skipped

@@ -6,19 +6,19 @@ SCHEDULES = ("cosine", "constant", "wsd")
 
 
 def share_of_peak(step: int, steps: int, schedule: str, warmup: float, minimum: float, decay: float) -> float:
-    """Learning rate of ``step`` (0, 1, ..., steps - 1) over its peak.
+    """Learning rate of ``step`` (0, 1, ..., steps - 1) over its peak, which one step at least reaches.
 
     warmup: share of the steps over which it rises linearly, the first step above 0. Then ``cosine`` falls to
     ``minimum`` by the end of training, ``constant`` stays at 1, and ``wsd`` (warm-up, stable, decay) stays at 1 until
     the last ``decay`` share of the steps, where it falls to ``minimum``.
     """
-    warm = round(warmup * steps)
+    warm = min(round(warmup * steps), steps - 1)
     if step < warm:
         return (step + 1) / (warm + 1)
     if schedule == "cosine":
         return cosine((step - warm) / max(1, steps - warm), minimum)
     if schedule == "wsd":
-        start = steps - round(decay * steps)
+        start = max(warm, steps - round(decay * steps))
         return fall((step - start) / max(1, steps - start), minimum)
     assert schedule == "constant"
     return 1.0

@@ -32,19 +32,17 @@ def place(model: Transformer, parallel: Parallel, config: TrainingConfig) -> Tra
     """Put ``model`` where ``parallel`` and ``config`` want it, in place: on its device, or sharded over the mesh.
 
     Its blocks run again in the backward pass where ``config`` asks for it, and each is compiled where the model is
-    sharded and compiling pays. A model that has been placed stays as it is.
+    sharded and compiling pays. A model that is sharded already stays so.
     """
     by_block = parallel.mesh is not None and wants_compiling(config, parallel.device)
     if config.optimiser == "adamw-bf16" and config.precision == "bfloat16":
         model.to(torch.bfloat16)  # its stochastic rounding makes a float32 copy needless
-    if by_block or config.activation_checkpointing:
-        for block in model.layers:
-            forward = type(block).forward.__get__(block)
-            if by_block:
-                forward = compiled(forward)
-            if config.activation_checkpointing:
-                forward = partial(checkpoint, forward, use_reentrant=False, preserve_rng_state=False)
-            block.forward = forward
+    for block in model.layers:
+        vars(block).pop("forward", None)  # of an earlier run with other settings
+        if by_block:
+            block.forward = compiled(block.forward)
+        if config.activation_checkpointing:
+            block.forward = partial(checkpoint, block.forward, use_reentrant=False, preserve_rng_state=False)
     if parallel.mesh is None:
         return model.to(parallel.device)
     shard(model, parallel.mesh, config.precision)

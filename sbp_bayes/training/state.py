@@ -8,7 +8,8 @@ import hashlib
 import io
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from sbp_bayes.training.parallel import Parallel
 from sbp_bayes.training.sharding import load, sharded_as_weights, weights_of
 
 DIGEST = hashlib.sha256().digest_size
+KEYS = {"identity", "model", "optimiser", "numbers"}  # of a state
 PARTIAL = ".partial"  # ends the name of a folder that is being written
 
 
@@ -70,9 +72,7 @@ class SavedStates:
 
 def save_state(folder: Path, step: int, state: dict[str, Any], keep: int) -> None:
     """Write the training state of ``step`` atomically, its checksum at the end; drop all but the newest ``keep``."""
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    content = buffer.getbuffer()
+    content = as_bytes(state)
 
     def write(temporary: Path) -> None:
         with temporary.open("wb") as file:
@@ -83,22 +83,29 @@ def save_state(folder: Path, step: int, state: dict[str, Any], keep: int) -> Non
     drop_old_states(folder, keep)
 
 
+def as_bytes(state: Any) -> memoryview:
+    """What `torch.save` writes, in memory: to a disk that is full it raises what is no OSError."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    return buffer.getbuffer()
+
+
 def load_state(folder: Path, identity: str, parallel: Parallel) -> dict[str, Any] | None:
     """The newest whole training state in ``folder``, None where there has been none.
 
     Its larger tensors are whole in memory after a process on its own has written them, otherwise sharded over the mesh
-    of ``parallel``, where it has one. Raises UserError where every state is damaged, or where a state belongs to
-    another run than ``identity``. All processes take part.
+    of ``parallel``, where it has one. Raises UserError where every state is damaged, where a state can't be read, or
+    where it belongs to another run than ``identity``. All processes take part.
     """
-    paths = states(folder)
+    paths = parallel.together(lambda: states(folder))
     for path in paths:
         if path.is_dir():
             from sbp_bayes.training.distributed_checkpoint import read_folder
 
             state = read_folder(path, parallel)
         else:
-            state = _read_file(path)
-        if state is None:
+            state = parallel.together(lambda path=path: _read_file(path))
+        if not isinstance(state, dict) or state.keys() != KEYS:
             continue
         if state["identity"] != identity:
             raise UserError(f"{path}: belongs to a run with another configuration or data; delete {folder.parent}")
@@ -109,10 +116,19 @@ def load_state(folder: Path, identity: str, parallel: Parallel) -> dict[str, Any
 
 
 def states(folder: Path) -> list[Path]:
-    """Training states, newest first."""
-    if not folder.is_dir():
-        return []
-    return sorted((p for p in folder.iterdir() if re.fullmatch(r"step-\d{9}(\.pt)?", p.name)), reverse=True)
+    """Training states, newest first. Raises UserError for a folder that can't be read."""
+    with readable(folder):
+        paths = folder.iterdir() if folder.is_dir() else ()
+        return sorted((p for p in paths if re.fullmatch(r"step-\d{9}(\.pt)?", p.name)), reverse=True)
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Turns what the system says against reading ``path`` into UserError."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{path}: can't be read ({error.strerror or error})") from error
 
 
 def state_name(step: int) -> str:
@@ -130,6 +146,8 @@ def drop_old_states(folder: Path, keep: int) -> None:
             old.unlink()
     for left in folder.glob(f"step-*{PARTIAL}"):
         shutil.rmtree(left)
+    for left in folder.glob(".step-*"):
+        left.unlink()
 
 
 def map_tensors(value: Any, function: Callable[[str, Tensor], Tensor], name: str = "") -> Any:
@@ -143,8 +161,10 @@ def map_tensors(value: Any, function: Callable[[str, Tensor], Tensor], name: str
     return value
 
 
-def _read_file(path: Path) -> dict[str, Any] | None:
-    content = path.read_bytes()
+def _read_file(path: Path) -> Any:
+    """The state, None where it is damaged."""
+    with readable(path):
+        content = path.read_bytes()
     if hashlib.sha256(content[:-DIGEST]).digest() != content[-DIGEST:]:
         return None
     return torch.load(io.BytesIO(content[:-DIGEST]), weights_only=True, map_location="cpu")

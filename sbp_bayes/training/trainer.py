@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -13,23 +14,25 @@ from torch import Tensor
 
 from sbp_bayes.documents.packing import Batch, Mixture, Packed
 from sbp_bayes.errors import UserError
-from sbp_bayes.files import content_hash, read_json, write_json
+from sbp_bayes.files import write_json
 from sbp_bayes.ledger import training_flops
 from sbp_bayes.model.transformer import Transformer
 from sbp_bayes.progress import Progress
 from sbp_bayes.training.checkpoint import BEST, FINAL, load_model, save_weights
 from sbp_bayes.training.compilation import loss_function
 from sbp_bayes.training.configuration import TrainingConfig
+from sbp_bayes.training.identity import run_identity
 from sbp_bayes.training.metrics import MetricsLogger
 from sbp_bayes.training.nonfinite import Outcomes, Verdict, culprits, flag, skips_by_itself
 from sbp_bayes.training.objective import evaluate, weighted_loss
 from sbp_bayes.training.optimiser import make_optimiser
 from sbp_bayes.training.parallel import Parallel, alone
+from sbp_bayes.training.run_lock import LOCK, only_run_in
 from sbp_bayes.training.run_state import RunState
 from sbp_bayes.training.sharding import is_sharded, load, place, whole_weights
 from sbp_bayes.training.state import SavedStates
 from sbp_bayes.training.stopwatch import Stopwatch
-from sbp_bayes.training.trained import Trained
+from sbp_bayes.training.trained import TRAINED, Trained, read_trained
 
 READ_SECONDS = 1.0  # between looks at what a GPU has come to; each look waits for it
 
@@ -44,6 +47,7 @@ def train(
     device: torch.device | str = "cpu",
     tokenizer_fingerprint: str = "",
     parallel: Parallel | None = None,
+    start: str = "",
 ) -> Trained:
     """Train ``model`` (its present weights are the start) and leave the results in ``folder``.
 
@@ -54,14 +58,18 @@ def train(
 
     parallel: the processes that train together (`sbp_bayes.training.parallel.start`), each of which calls this with the
     same arguments and the same weights; ``device`` is then theirs. Which documents a step reads does not depend on
-    their number, so that a run may go on with another.
+    their number, so that a run may go on with another. start: names the weights of ``model`` (a hash of their file),
+    where ``config.seed`` does not; a folder is refused to a run with another.
 
     Raises UserError where the loss is no longer finite, the contexts disagree, the rows of a batch can't be shared out,
-    ``folder`` belongs to another run, every checkpoint is damaged, or the disk is full. ``model`` ends with the final
-    weights; it is then sharded if it was trained by several processes or in bfloat16.
+    ``folder`` belongs to another run or one is under way in it, no target has a weight, every checkpoint is damaged, or
+    the disk is full. ``model`` ends with the final weights; it is then sharded if it was trained by several processes
+    or in bfloat16.
     """
-    parallel = parallel or alone(device, sharded=config.precision == "bfloat16")
-    return _Run(model, mixture, config, Path(folder), validation, name, tokenizer_fingerprint, parallel).go()
+    parallel, folder = parallel or alone(device, sharded=config.precision == "bfloat16"), Path(folder)
+    run = _Run(model, mixture, config, folder, validation, name, tokenizer_fingerprint, parallel, start)
+    with only_run_in(folder, parallel):
+        return run.go()
 
 
 class _Run:
@@ -77,6 +85,7 @@ class _Run:
         name: str,
         tokenizer_fingerprint: str,
         parallel: Parallel,
+        start: str,
     ):
         if mixture.context != config.context:
             raise UserError(f"training.context: {config.context}, but the data is packed for {mixture.context}")
@@ -90,11 +99,9 @@ class _Run:
         self.model = place(model, parallel, config)
         self.optimiser = make_optimiser(model, config)
         self.loss = loss_function(config, parallel.device) if parallel.mesh is None else weighted_loss
-        self.identity = self._identity()
+        self.identity = run_identity(config, model.config, mixture, validation, tokenizer_fingerprint, start)
         self.outcomes = Outcomes()
-        self.verdict = Verdict(
-            name, config, lambda step: culprits(self.model, mixture, step, config.batch_rows, parallel)
-        )
+        self.verdict = Verdict(name, config, lambda step: culprits(self.model, mixture, step, config, parallel))
         self.skips_by_itself = skips_by_itself(self.optimiser, parallel.device)
         self.run = RunState()
         self.states = SavedStates(folder / "state", self.identity, parallel, config.checkpoints_kept)
@@ -103,9 +110,8 @@ class _Run:
         self.logger: MetricsLogger | None = None
 
     def go(self) -> Trained:
-        done = self.folder / "trained.json"
-        if done.is_file():
-            return self._finished(done)
+        if (self.folder / TRAINED).is_file():
+            return self._finished()
         self._restore()
         self.parallel.on_first(self._open_metrics)
         config, total, run = self.config, self.config.total_steps, self.run
@@ -128,8 +134,7 @@ class _Run:
         config, parallel = self.config, self.parallel
         batch = self.mixture.batch(self.run.step, config.batch_rows, parallel.part_of(config.batch_rows))
         weight, tokens, save, read = parallel.totals(batch.weight, batch.tokens, *self._due())
-        weight = max(weight, 1e-9)
-        loss = self._backward(batch, weight)
+        loss = self._backward(batch, max(weight, 1e-9))
         rate = config.learning_rate_at(self.run.step)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
@@ -191,6 +196,7 @@ class _Run:
     def _line(self) -> None:
         """Evaluate, keep the best weights, and append a line to metrics.jsonl."""
         self._read()
+        self._check_weights()
         seconds, tokens = self.watch.training - self.seconds_at_line, self.run.tokens - self.tokens_at_line
         with self.watch.paused():
             line = self.run.training_line(self.optimiser.param_groups[0]["lr"])
@@ -199,6 +205,12 @@ class _Run:
             self.run.lines.append(json.dumps(line, allow_nan=False))
             self.parallel.on_first(lambda: self.logger.log(line, tokens, seconds))
         self.seconds_at_line, self.tokens_at_line = self.watch.training, self.run.tokens
+
+    def _check_weights(self) -> None:
+        run = self.run
+        learnt = run.weight_sum > 0 or any('"train_loss"' in line for line in run.lines)
+        if run.step > 0 and not learnt and not run.skipped:
+            raise UserError(f"{self.name}: no target of {run.step} steps has a weight, so there is nothing to learn")
 
     def _evaluate(self) -> float:
         """The held-out loss; the best weights are kept."""
@@ -242,7 +254,7 @@ class _Run:
         numbers = self.states.restore(self.model, self.optimiser)
         if numbers is not None:
             self.run = RunState(**numbers)
-            self.tokens_at_line = json.loads(self.run.lines[-1])["tokens"] if self.run.lines else 0
+            self.tokens_at_line = self.run.tokens
 
     def _finish(self, slots: int) -> Trained:
         """Write what remains; trained.json comes last and says that all else is there."""
@@ -254,7 +266,7 @@ class _Run:
             identity=self.identity,
             steps=self.run.step,
             stopped_early=self.run.step < config.total_steps,
-            final_loss=last["train_loss"],
+            final_loss=last.get("train_loss"),
             final_validation_loss=last.get("validation_loss"),
             best_step=self.run.best_step,
             best_loss=self.run.best_loss,
@@ -270,33 +282,21 @@ class _Run:
         def write() -> None:
             self.logger.close()
             write_json(self.folder / "timing.json", {"seconds": seconds, "slots": slots, "slots_per_second": rate})
-            write_json(self.folder / "trained.json", dataclasses.asdict(trained))
-            shutil.rmtree(self.folder / "state", ignore_errors=True)
+            write_json(self.folder / TRAINED, dataclasses.asdict(trained))
+            self._clear()
 
         self.parallel.on_first(write)
         return trained
 
-    def _finished(self, done: Path) -> Trained:
-        stored = read_json(done)
-        if stored.get("identity") != self.identity:
-            raise UserError(f"{done}: belongs to a run with another configuration or data; delete {self.folder}")
+    def _finished(self) -> Trained:
+        trained = read_trained(self.folder, self.identity)
         final = load_model(self.folder / FINAL, self.fingerprint, self.model.config)
         load(self.model, dict(final.named_parameters()), self.parallel.device)
-        return Trained(**stored)
+        self.parallel.on_first(self._clear)
+        return trained
 
-    def _identity(self) -> str:
-        """Names everything that decides the result, but for the documents themselves and the starting weights' values.
-
-        How often a run is saved does not decide it, nor in how many parts a batch is computed, which may have to change
-        with the number of processes.
-        """
-        held_out = None if self.validation is None else {"rows": len(self.validation), "tokens": self.validation.tokens}
-        return content_hash(
-            {
-                "config": self.config.identity() | {"accumulation": 1},
-                "model": dataclasses.asdict(self.model.config),
-                "data": self.mixture.describe(),
-                "validation": held_out,
-                "tokenizer": self.fingerprint,
-            }
-        )
+    def _clear(self) -> None:
+        """Remove what only a run under way needs."""
+        shutil.rmtree(self.folder / "state", ignore_errors=True)
+        with suppress(OSError):
+            (self.folder / LOCK).unlink()

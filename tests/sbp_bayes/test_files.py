@@ -4,7 +4,7 @@ import math
 import pytest
 
 from sbp_bayes.errors import UserError
-from sbp_bayes.files import atomic_write, content_hash, read_json, write_json
+from sbp_bayes.files import atomic_write, content_hash, exclusive, read_json, write_json
 from sbp_bayes.results import Result, read_results, write_results
 from sbp_bayes.seeds import generator, seed_for
 
@@ -29,6 +29,14 @@ def test_hash_ignores_the_order_of_keys_only():
     assert content_hash({"a": 1, "b": [1, 2]}) == content_hash({"b": [1, 2], "a": 1})
     assert content_hash([1, 2]) != content_hash([2, 1])
     assert content_hash({"a": 1}) != content_hash({"a": 1.5})
+
+
+def test_a_lock_that_is_held_is_refused_where_nobody_waits(tmp_path):
+    second = exclusive(tmp_path / "lock", "second", wait=False)
+    with exclusive(tmp_path / "lock", "first"), pytest.raises(UserError, match="second: another process is at it"):
+        second.__enter__()
+    with exclusive(tmp_path / "lock", "third", wait=False):
+        pass
 
 
 def test_broken_json_is_named(tmp_path):

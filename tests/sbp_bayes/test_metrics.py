@@ -48,6 +48,11 @@ def test_a_run_that_goes_on_cuts_both_files_back(tmp_path):
         first.log({"step": step}, tokens=10, seconds=1.0)
     with (tmp_path / "speed.jsonl").open("a") as file:
         file.write('{"step": 8, "tok')
+    for damaged in ('{"mfu": 1}', "[]", "7"):
+        (tmp_path / "damaged").mkdir(exist_ok=True)
+        (tmp_path / "damaged" / "speed.jsonl").write_text(f'{{"step": 1}}\n{damaged}\n{{"step": 2}}\n')
+        MetricsLogger(tmp_path / "damaged", first.lines[:2])
+        assert lines(tmp_path / "damaged" / "speed.jsonl") == [{"step": 1}]
     again = MetricsLogger(tmp_path, first.lines[:2])
     assert [line["step"] for line in lines(tmp_path / "metrics.jsonl")] == [2, 4]
     assert [line["step"] for line in lines(tmp_path / "speed.jsonl")] == [2, 4]
@@ -94,7 +99,9 @@ def test_tensorboard_gets_every_number_at_its_step(tmp_path):
         ("NVIDIA H100 80GB HBM3 MIG 1g.10gb", None),
         ("NVIDIA H20", None),
         ("NVIDIA A10", None),
-        ("NVIDIA GeForce RTX 4090", None),
+        ("NVIDIA GeForce RTX 4090", 165.2e12),
+        ("NVIDIA GeForce RTX 4090 Laptop GPU", None),
+        ("NVIDIA GeForce RTX 4090 D", None),
     ],
 )
 def test_peaks_are_of_the_very_device_or_unknown(name, peak):

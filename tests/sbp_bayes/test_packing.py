@@ -17,6 +17,7 @@ class LengthSequences:
 
     def __init__(self, lengths):
         self.lengths = np.asarray(lengths, dtype=np.int64)
+        self.fingerprint = "repeated tokens"
 
     def __len__(self):
         return len(self.lengths)
@@ -98,6 +99,14 @@ def test_a_document_longer_than_the_context_is_named_with_both_lengths(make_corp
 def test_nothing_to_pack_is_an_error():
     with pytest.raises(UserError, match="no documents"):
         Packed(LengthSequences([]), 8, 0)
+
+
+def test_a_negative_weight_is_refused_and_named(monkeypatch):
+    sequences = LengthSequences([4, 3, 2])
+    whole = sequences.sequence
+    monkeypatch.setattr(sequences, "sequence", lambda i: (whole(i)[0], whole(i)[1] - 1.5 * (i == 1)))
+    with pytest.raises(UserError, match=r"sequence 1: a target has the weight -0\.5, expected zero or more"):
+        Packed(sequences, 8, 0)
 
 
 def one_row_each(n: int) -> Packed:

@@ -1,5 +1,8 @@
 """A run that is killed and started again ends with the bits of an undisturbed one."""
 
+import errno
+import hashlib
+import io
 import json
 import os
 import random
@@ -17,6 +20,7 @@ from sbp_bayes.documents.packing import DocumentSequences, Mixture, Packed
 from sbp_bayes.errors import UserError
 from sbp_bayes.seeds import seed_for
 from sbp_bayes.training.configuration import TrainingConfig
+from sbp_bayes.training.metrics import MetricsLogger
 from sbp_bayes.training.parallel import Parallel
 from sbp_bayes.training.state import load_state
 from sbp_bayes.training.trainer import train
@@ -125,6 +129,51 @@ def test_only_damaged_checkpoints_is_an_error_that_says_what_to_do(run, tmp_path
         run(tmp_path)
 
 
+def test_a_checkpoint_that_holds_something_else_counts_as_damaged(run, undisturbed, tmp_path):
+    run(tmp_path, stop_at=8)
+    content = io.BytesIO()
+    torch.save([1, 2], content)
+    newest = tmp_path / "state" / "step-000000008.pt"
+    newest.write_bytes(content.getvalue() + hashlib.sha256(content.getvalue()).digest())
+    run(tmp_path)
+    assert outcome(tmp_path) == undisturbed
+
+
+def test_a_checkpoint_that_cannot_be_read_is_one_line(run, tmp_path, monkeypatch):
+    run(tmp_path, stop_at=8)
+
+    def refuse(path):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(UserError, match=r"step-000000008\.pt: can't be read \(Permission denied\)"):
+        run(tmp_path)
+
+
+def test_what_a_kill_left_of_a_save_is_removed_by_the_next(run, tmp_path):
+    run(tmp_path, stop_at=3)
+    (tmp_path / "state" / ".step-000000004.pt.abc").write_bytes(b"half")
+    run(tmp_path, stop_at=5)
+    assert sorted(p.name for p in (tmp_path / "state").iterdir()) == ["step-000000004.pt", "step-000000005.pt"]
+
+
+def test_the_first_rate_after_resuming_counts_what_was_trained_since(run, tmp_path, monkeypatch):
+    noted = []
+    log = MetricsLogger.log
+    monkeypatch.setattr(
+        MetricsLogger,
+        "log",
+        lambda self, line, tokens, seconds: noted.append((line, tokens)) or log(self, line, tokens, seconds),
+    )
+    settings = dict(evaluate_every=10, checkpoint_every=8, patience=0)
+    run(tmp_path, stop_at=8, **settings)
+    state = torch.load(tmp_path / "state" / "step-000000008.pt", weights_only=True)
+    noted.clear()
+    run(tmp_path, **settings)
+    first, tokens = noted[0]
+    assert first["step"] == 10 and tokens == first["tokens"] - state["numbers"]["tokens"] > 0
+
+
 def test_a_checkpoint_of_another_configuration_is_refused(run, tmp_path):
     run(tmp_path, stop_at=8)
     with pytest.raises(UserError, match=r"step-000000008\.pt: belongs to a run with another configuration"):
@@ -175,6 +224,7 @@ SCRIPT = """
         def __init__(self, n):
             self.tokens = numpy_generator("killed", n).integers(0, 11, (n, 9))
             self.lengths = np.full(n, 8)
+            self.fingerprint = f"{n} sequences"
         def __len__(self):
             return len(self.tokens)
         def sequence(self, i):

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from sbp_bayes.documents.packing import DocumentSequences, Mixture, Packed
+from sbp_bayes.documents.packing import DocumentSequences, Mixture, Packed, PairSequences
 from sbp_bayes.errors import UserError
+from sbp_bayes.files import exclusive
 from sbp_bayes.training.checkpoint import load_model
 from sbp_bayes.training.configuration import TrainingConfig
 from sbp_bayes.training.objective import evaluate
@@ -139,6 +140,95 @@ def test_a_folder_of_another_run_is_refused(make_model, data, tmp_path):
     train(make_model(), data[0], config(), tmp_path)
     with pytest.raises(UserError, match="another configuration or data"):
         train(make_model(), data[0], config(learning_rate=1e-3), tmp_path)
+    with pytest.raises(UserError, match="another configuration or data"):
+        train(make_model(), data[0], config(), tmp_path, start="other weights")
+
+
+def test_a_folder_of_other_documents_or_pairs_of_the_same_sizes_is_refused(
+    make_model, make_corpus, tokenizer, tmp_path
+):
+    documents = [[3, 1, 4], [1, 5, 9], [2, 6, 5], [3, 5, 8]]
+    corpus, other = make_corpus(documents), make_corpus([d[::-1] for d in documents])
+    pairs = np.array([[0, 1], [2, 3]])
+    sequences = {
+        "documents": DocumentSequences(corpus, tokenizer),
+        "other documents": DocumentSequences(other, tokenizer),
+        "pairs": PairSequences(corpus, pairs, tokenizer),
+        "pairs the other way round": PairSequences(corpus, pairs[:, ::-1], tokenizer),
+        "pairs of other documents": PairSequences(other, pairs, tokenizer),
+    }
+    packed = {name: Packed(them, CONTEXT, 0) for name, them in sequences.items()}
+
+    def run(training: str, held_out: str) -> None:
+        mixture = Mixture([(packed[training], 1.0)], 0)
+        train(make_model(), mixture, config(steps=1), tmp_path / training, packed[held_out])
+
+    run("documents", "documents")
+    run("pairs", "pairs")
+    for training, held_out in [("documents", "other documents"), ("pairs", "pairs the other way round")]:
+        with pytest.raises(UserError, match="another configuration or data"):
+            run(training, held_out)
+    for training in ("other documents", "pairs the other way round", "pairs of other documents"):
+        began = "pairs" if "pairs" in training else "documents"
+        (tmp_path / began).rename(tmp_path / training)
+        with pytest.raises(UserError, match="another configuration or data"):
+            run(training, began)
+        (tmp_path / training).rename(tmp_path / began)
+
+
+@pytest.mark.parametrize("content", ["[]", "null", '{"steps": 3}', "{"])
+def test_a_damaged_report_of_a_finished_run_is_one_line(make_model, data, tmp_path, content):
+    train(make_model(), data[0], config(steps=1), tmp_path)
+    identity = json.loads((tmp_path / "trained.json").read_text())["identity"]
+    for text in (content, json.dumps({"identity": identity})):
+        (tmp_path / "trained.json").write_text(text)
+        with pytest.raises(UserError, match=r"trained\.json: "):
+            train(make_model(), data[0], config(steps=1), tmp_path)
+
+
+def test_a_second_run_in_a_folder_is_refused_while_the_first_is_under_way(make_model, data, tmp_path):
+    folder = tmp_path / "run"
+    with exclusive(folder / ".lock", "the first"):
+        with pytest.raises(UserError, match=f"{folder}: another process is at it"):
+            train(make_model(), data[0], config(steps=1), folder)
+        assert [path.name for path in folder.iterdir()] == [".lock"]
+    train(make_model(), data[0], config(steps=1), folder)
+    assert not (folder / ".lock").exists()
+
+
+def test_what_a_kill_after_the_last_file_left_is_removed(make_model, data, tmp_path):
+    train(make_model(), data[0], config(steps=1), tmp_path)
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "step-000000001.pt").write_bytes(b"x")
+    train(make_model(), data[0], config(steps=1), tmp_path)
+    assert not (tmp_path / "state").exists()
+
+
+class WithoutWeight:
+    """Sequences of which no target counts."""
+
+    lengths, fingerprint = np.full(8, 5), "without weight"
+
+    def __len__(self):
+        return len(self.lengths)
+
+    def sequence(self, i):
+        return np.full(6, i), np.zeros(5, dtype=np.float32)
+
+
+def test_a_run_whose_weights_are_all_zero_is_refused(make_model, tmp_path):
+    mixture = Mixture([(Packed(WithoutWeight(), CONTEXT, 0), 1.0)], 0)
+    with pytest.raises(UserError, match="train: no target of 2 steps has a weight, so there is nothing to learn"):
+        train(make_model(), mixture, config(evaluate_every=2), tmp_path)
+
+
+def test_activations_are_kept_again_when_a_model_is_trained_without_checkpointing(make_model, data, tmp_path):
+    model, calls = make_model(), []
+    model.layers[0].input_layernorm.register_forward_hook(lambda *_: calls.append(1))
+    for again, times in ((True, 2), (False, 1)):
+        calls.clear()
+        train(model, data[0], config(steps=1, activation_checkpointing=again), tmp_path / str(times))
+        assert len(calls) == times
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_step_and_advice(make_model, data, tmp_path):
@@ -194,6 +284,11 @@ def test_a_token_budget_becomes_whole_steps():
         ({"compile": "maybe"}, r"training\.compile"),
         ({"accumulation": 3}, r"training\.accumulation: 3 parts do not divide the 4 rows"),
         ({"weight_decay": -1.0}, r"training\.weight_decay"),
+        ({"weight_decay": math.inf}, r"training\.weight_decay: expected a finite number, got inf"),
+        ({"clip": math.inf}, r"training\.clip: expected a finite number, got inf"),
+        ({"betas": (0.9, 1.0)}, r"training\.betas: expected two numbers from 0 to below 1, got \(0\.9, 1\.0\)"),
+        ({"betas": (-0.1, 0.9)}, r"training\.betas"),
+        ({"betas": (math.nan, 0.9)}, r"training\.betas"),
         ({"optimiser": "sgd"}, r"training\.optimiser.*adamw, muon, adamw-bf16.*'sgd'"),
         ({"nonfinite": "ignore"}, r"training\.nonfinite.*stop, skip"),
         ({"precision": "float16"}, r"training\.precision.*float32, bfloat16"),

@@ -29,6 +29,7 @@ class Documents:
     def __init__(self, n: int, broken: tuple[int, ...] = ()):
         self.lengths = numpy_generator("lengths", n).integers(4, 14, n)
         self.broken = broken
+        self.fingerprint = f"{n} documents, {broken} broken"
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -135,6 +136,22 @@ def run_on_full_disk(folder: Path, changes: dict[str, Any], rank: int, limit: in
     """`run`, but process ``rank`` can't write files of more than ``limit`` bytes."""
     if os.environ["RANK"] == str(rank):
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    return run(folder, changes)
+
+
+def run_on_disk_full_after_shards(folder: Path, changes: dict[str, Any]) -> list[dict] | str:
+    """`run`, but where the first process completes a state it can't write files of more than 500 bytes."""
+    complete = distributed_checkpoint.BackgroundSaver._complete
+
+    def complete_on_full_disk(*arguments: Any) -> None:
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (500, limits[1]))
+        try:
+            complete(*arguments)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    distributed_checkpoint.BackgroundSaver._complete = complete_on_full_disk
     return run(folder, changes)
 
 

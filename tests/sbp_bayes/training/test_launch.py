@@ -5,8 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
+from sbp_bayes.pairing.pairs import Pairs, save_pairs
 from sbp_bayes.training import launch
 from sbp_bayes.training.checkpoint import load_model
 
@@ -52,6 +55,33 @@ def test_a_start_keeps_its_shape_and_its_tokenizer(corpus, tmp_path, capsys):
     assert lines(tmp_path / "tuned")[0]["validation_loss"] == lines(tmp_path / "base")[-1]["validation_loss"]
 
 
+def test_another_start_or_other_pairs_in_the_same_folder_are_refused(corpus, tmp_path, capsys):
+    for seed in (0, 1):
+        assert launch.main(arguments(corpus, tmp_path / f"base{seed}", steps=1, seed=seed)) == 0
+    starts = [tmp_path / f"base{seed}" / "final.safetensors" for seed in (0, 1)]
+    d1, steps = np.repeat(np.arange(60), 12), np.tile(np.arange(12), 60)
+    for name, first in (("pairs0", 1), ("pairs1", 13)):
+        columns = {"d1": d1, "d2": (d1 + steps + first) % 60, "kept": np.ones(d1.size, dtype=bool)}
+        save_pairs(tmp_path / name, Pairs(pa.table(columns), {}))
+
+    def tune(start: int, pairs: int) -> int:
+        command = arguments(corpus, tmp_path / "tuned", context=24, steps=1)
+        at = command.index("--validation")
+        command[at : at + 2] = ["--start", str(starts[start]), "--pairs", str(tmp_path / f"pairs{pairs}")]
+        return launch.main(command)
+
+    assert tune(0, 0) == tune(0, 0) == 0
+    for start, pairs in ((1, 0), (0, 1)):
+        capsys.readouterr()
+        assert tune(start, pairs) == 2
+        assert "trained.json: belongs to a run with another configuration or data" in capsys.readouterr().err
+
+
+def test_the_tokenizer_lies_beside_the_corpus_however_its_folder_is_called(corpus, tmp_path, monkeypatch):
+    monkeypatch.chdir(corpus)
+    assert launch.main(arguments(Path("."), tmp_path / "out", steps=1)) == 0
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -61,9 +91,13 @@ def test_a_start_keeps_its_shape_and_its_tokenizer(corpus, tmp_path, capsys):
         ({"tokens": 100}, "training: expected exactly one of tokens and steps"),
         ({"corpus": "elsewhere/nowhere"}, "elsewhere/tokenizer"),
         ({"pairs": "nowhere"}, "--validation: pairs are held out of --pairs themselves"),
+        ({"replicas": 2}, "--replicas 2: takes several processes, started by torchrun"),
+        ({"clip": "inf"}, "training.clip: expected a finite number, got inf"),
+        ({"device": "cuda"}, "device cuda: PyTorch finds no CUDA device"),
     ],
 )
-def test_bad_input_is_one_line_and_exit_code_2(corpus, tmp_path, capsys, changes, message):
+def test_bad_input_is_one_line_and_exit_code_2(corpus, tmp_path, capsys, monkeypatch, changes, message):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     assert launch.main(arguments(corpus, tmp_path / "out", **changes)) == 2
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1

@@ -10,6 +10,7 @@ import torch
 import training_runs
 
 from sbp_bayes.errors import UserError
+from sbp_bayes.model.transformer import Transformer
 from sbp_bayes.training import trainer
 from sbp_bayes.training.checkpoint import load_model
 
@@ -93,6 +94,27 @@ def test_the_optimiser_that_skips_by_itself_does_the_same_without_waiting(tmp_pa
     assert max(reads) == 3
     if nonfinite == "skip":
         assert torch.equal(*(weights(tmp_path / name / "final.safetensors") for name in ("reading", "by itself")))
+
+
+def test_an_interval_of_which_all_was_skipped_has_no_loss(tmp_path):
+    at = steps_with(BROKEN[0])[0]
+    changes = {"nonfinite": "skip", "steps": at + 1}
+    lines = training_runs.lines_of(tmp_path, changes, BROKEN)
+    assert lines[-1]["step"] == at + 1 and lines[-1]["skipped"] == 1
+    assert not {"train_loss", "gradient_norm"} & lines[-1].keys() and "train_loss" in lines[-2]
+    assert json.loads((tmp_path / "trained.json").read_text())["final_loss"] is None
+
+
+def test_documents_are_named_with_as_many_rows_at_once_as_the_step_had(tmp_path, monkeypatch):
+    rows = []
+    hidden = Transformer.hidden
+    monkeypatch.setattr(
+        Transformer, "hidden", lambda self, tokens, *a: rows.append(len(tokens)) or hidden(self, tokens, *a)
+    )
+    config = training_runs.config(accumulation=4)
+    with pytest.raises(UserError, match="loss nan, gradient norm nan; document 40\\)"):
+        trainer.train(training_runs.model(), training_runs.mixture(BROKEN), config, tmp_path)
+    assert set(rows) == {2}
 
 
 def test_more_documents_than_a_line_holds_are_counted(tmp_path):

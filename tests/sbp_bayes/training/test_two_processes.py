@@ -1,5 +1,6 @@
 """Several processes train as one does, and go on from what any number of processes left."""
 
+import errno
 import json
 import shutil
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 import training_runs
 
 from sbp_bayes.errors import UserError
+from sbp_bayes.files import exclusive
+from sbp_bayes.training import distributed_checkpoint
 from sbp_bayes.training.state import states
 
 EVERY_4 = {"checkpoint_every": 4}
@@ -131,6 +134,33 @@ def test_a_full_disk_of_one_process_is_one_line_in_all(tmp_path):
     first, second = processes.start(2, training_runs.run_on_full_disk, tmp_path, EVERY_4, 1, 8192).results()
     assert first == second
     assert first.endswith("step-000000004: could not be written (File too large)")
+
+
+def test_a_disk_that_is_full_after_the_shards_is_one_line_in_all(tmp_path):
+    first, second = processes.start(2, training_runs.run_on_disk_full_after_shards, tmp_path, EVERY_4).results()
+    assert first == second
+    assert first.endswith("step-000000004.partial/state.pt: could not be written (File too large)")
+
+
+def test_a_second_launch_in_a_folder_is_refused_in_all_processes(tmp_path):
+    with exclusive(tmp_path / ".lock", "the first"):
+        messages = processes.start(2, training_runs.run, tmp_path, {}).results()
+    assert messages == [f"{tmp_path}: another process is at it"] * 2
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", '{"state.pt": 3}', "null"])
+def test_a_list_of_files_that_is_none_makes_a_state_damaged(one, left, content):
+    (states(left / "state")[0] / "files.json").write_text(content)
+    same(training_runs.lines_of(left, {}), one)
+
+
+def test_a_file_that_cannot_be_read_is_one_line(left, monkeypatch):
+    def refuse(path):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(distributed_checkpoint, "file_hash", refuse)
+    with pytest.raises(UserError, match=r"step-0000000\d\d: can't be read \(Permission denied\)"):
+        training_runs.lines_of(left, {})
 
 
 def test_copies_of_shards_equal_one_process(one, tmp_path):
