@@ -61,3 +61,8 @@ def model_config(name: str, vocabulary_size: int) -> ModelConfig:
         tied=size.tied,
         rope_theta=size.rope_theta,
     )
+
+
+def size_of(config: ModelConfig) -> str | None:
+    """The dial's setting that has the shape ``config``, whatever its vocabulary; None where no setting has it."""
+    return next((name for name in SIZES if model_config(name, config.vocabulary_size) == config), None)

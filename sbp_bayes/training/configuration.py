@@ -5,7 +5,7 @@ import math
 from dataclasses import dataclass
 
 from sbp_bayes.errors import UserError
-from sbp_bayes.training.schedule import SCHEDULES, share_of_peak
+from sbp_bayes.training.schedule import SCHEDULES, fall_begins, share_of_peak
 
 COMPILE = ("auto", "on", "off")
 OPTIMISERS = ("adamw", "muon", "adamw-bf16")
@@ -20,10 +20,11 @@ CHOICES = {
     "precision": PRECISIONS,
     "track": TRACKERS,
 }
-# For `TrainingConfig.identity`: what changes no result, and the fields added after runs had names.
-WITHOUT_EFFECT = {"checkpoint_seconds": 0.0, "checkpoint_every": 0}
-NEVER_NAMED = ("checkpoints_kept", "activation_checkpointing", "track")
-NAMED_WHEN_SET = ("decay", "optimiser", "nonfinite", "precision")
+# For `TrainingConfig.identity`: what a run under way may change (compiling moves the last bits), with the value that
+# names it, and the fields added after runs had names.
+WITHOUT_EFFECT = {"checkpoint_seconds": 0.0, "checkpoint_every": 0, "compile": "auto"}
+NEVER_NAMED = ("checkpoints_kept", "activation_checkpointing", "track", "nonfinite", "keep_stable")
+NAMED_WHEN_SET = ("decay", "optimiser", "precision", "log_every")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +39,8 @@ class TrainingConfig:
     optimiser: adamw, muon (hidden matrices, with AdamW for the rest) or adamw-bf16 (`sbp_bayes.training.optimiser`).
     weight_decay: on matrices (embedding and head included), never on the gains of norms.
     clip: largest gradient norm, 0 for none; accumulation: parts that a batch is computed in (less memory, same step).
-    evaluate_every: steps between lines of metrics.jsonl, each with a held-out loss if there is a validation set;
-        0: about twenty lines a run.
+    evaluate_every: steps between evaluations, each a line of metrics.jsonl with a held-out loss if there is a
+        validation set; 0: about twenty a run. log_every: steps between further lines, without a held-out loss; 0: none.
     patience: evaluations without a new best loss after which training stops, 0 for never.
     checkpoint_seconds: time between checkpoints; checkpoint_every: steps between them, 0 for time alone.
     checkpoints_kept: the newest training states that stay on disk.
@@ -48,6 +49,8 @@ class TrainingConfig:
         activations again in the backward pass instead of keeping them.
     nonfinite: what a loss or gradient that is not finite does to the run: stop it, or skip the batch.
     track: where metrics go besides metrics.jsonl: none, or tensorboard.
+    keep_stable: keep the state before the fall of wsd (or at the end of constant) for longer runs
+        (`sbp_bayes.training.branching`).
     """
 
     tokens: int | None = None
@@ -75,6 +78,8 @@ class TrainingConfig:
     activation_checkpointing: bool = False
     precision: str = "float32"
     track: str = "none"
+    log_every: int = 0
+    keep_stable: bool = False
 
     def __post_init__(self) -> None:
         if (self.tokens is None) == (self.steps is None):
@@ -83,7 +88,8 @@ class TrainingConfig:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UserError(f"training.{name}: expected a positive whole number, got {value}")
-        for name in ("weight_decay", "clip", "evaluate_every", "patience", "checkpoint_every", "checkpoint_seconds"):
+        counts = ("evaluate_every", "log_every", "patience", "checkpoint_every", "checkpoint_seconds")
+        for name in ("weight_decay", "clip", *counts):
             if not getattr(self, name) >= 0:
                 raise UserError(f"training.{name}: expected zero or more, got {getattr(self, name)}")
         for name in ("weight_decay", "clip"):
@@ -101,10 +107,24 @@ class TrainingConfig:
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise UserError(f"training.{name}: expected one of {', '.join(choices)}, got {getattr(self, name)!r}")
+        if self.keep_stable and self.schedule == "cosine":
+            raise UserError("training.keep_stable: cosine has no stable phase; expected the schedule wsd or constant")
         if self.batch_rows % self.accumulation:
             raise UserError(
-                f"training.accumulation: {self.accumulation} parts do not divide the {self.batch_rows} rows of a batch"
+                f"training.accumulation: {self.accumulation} parts do not divide the {self.batch_rows} rows of a "
+                f"batch; batch_tokens = {self._shared_tokens(1)} has rows that they divide"
             )
+
+    def check_shares(self, processes: int) -> None:
+        """Raises UserError, with a batch that works, where ``processes`` can't share the rows of a step."""
+        if self.batch_rows % (processes * self.accumulation):
+            raise UserError(
+                f"training.batch_tokens: {self.batch_rows} rows a step can't be shared out to {processes} processes "
+                f"in {self.accumulation} parts each; {self._shared_tokens(processes)} tokens can"
+            )
+
+    def _shared_tokens(self, processes: int) -> int:
+        return shared_rows(self.batch_rows, processes * self.accumulation) * self.context
 
     @property
     def batch_rows(self) -> int:
@@ -119,9 +139,14 @@ class TrainingConfig:
         return max(1, round(self.tokens / (self.batch_rows * self.context)))
 
     @property
-    def line_every(self) -> int:
-        """Steps between lines of metrics.jsonl."""
+    def evaluation_every(self) -> int:
+        """Steps between evaluations."""
         return self.evaluate_every or max(1, self.total_steps // 20)
+
+    @property
+    def stable_steps(self) -> int:
+        """Steps after which the learning rate falls from its peak, for wsd; all of them for constant."""
+        return fall_begins(self.total_steps, self.decay) if self.schedule == "wsd" else self.total_steps
 
     def learning_rate_at(self, step: int) -> float:
         """The learning rate of step 0, 1, ..., a pure function of the step."""
@@ -138,3 +163,8 @@ class TrainingConfig:
         at_default = {f.name for f in dataclasses.fields(self) if getattr(self, f.name) == f.default}
         left_out = {*NEVER_NAMED, *(at_default & set(NAMED_WHEN_SET))}
         return {name: value for name, value in values.items() if name not in left_out}
+
+
+def shared_rows(rows: int, parts: int) -> int:
+    """``rows`` rounded so that ``parts`` divide them, at least one each."""
+    return max(1, round(rows / parts)) * parts

@@ -37,7 +37,6 @@ class BackgroundSaver:
 
     def __init__(self, folder: Path, parallel: Parallel, keep: int):
         self.folder, self.parallel, self.keep = folder, parallel, keep
-        self._thread = ThreadPoolExecutor(1, "checkpoint")
         self._under_way: Future[None] | None = None
 
     def save(self, step: int, state: dict[str, Any]) -> None:
@@ -47,13 +46,19 @@ class BackgroundSaver:
         rest = map_tensors(state, lambda name, tensor: _take_apart(name, tensor, tensors))
         if self.parallel.device.type == "cuda":
             torch.cuda.synchronize()
-        self._under_way = self._thread.submit(self._write, step, rest, tensors)
+        thread = ThreadPoolExecutor(1, "checkpoint")
+        self._under_way = thread.submit(self._write, step, rest, tensors)
+        thread.shutdown(wait=False)  # it ends with its work, so that finished runs leave none behind
 
     def wait(self) -> None:
         """Return when the state under way, if any, is on disk. Raises UserError where it could not be written."""
         if self._under_way is not None:
             done, self._under_way = self._under_way, None
             done.result()
+
+    def close(self) -> None:
+        """Wait for the state under way, whatever comes of it; the thread ends."""
+        self._thread.shutdown()
 
     def _write(self, step: int, rest: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         path = self.folder / state_name(step)

@@ -6,24 +6,22 @@ The same command goes on with a run that was stopped or killed, on the same numb
 """
 
 import os
+import signal
 import sys
 import time
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import tyro
 
 from sbp_bayes.errors import UserError
+from sbp_bayes.training.interruption import Interrupted
 
 if TYPE_CHECKING:
-    from sbp_bayes.documents.packing import Mixture, Packed
-    from sbp_bayes.documents.tokenizer import Tokenizer
-    from sbp_bayes.model.transformer import Transformer
-    from sbp_bayes.training.configuration import TrainingConfig
     from sbp_bayes.training.parallel import Parallel
+    from sbp_bayes.training.trained import Trained
 
-HELD_OUT_PAIRS = 0.125  # share of the pairs that the held-out loss is measured on
 OTHERS_WAIT_SECONDS = 3.0  # for the first process to say what is wrong, so that it is said once
 
 
@@ -32,6 +30,7 @@ class Launch:
     """Train one model on a tokenized corpus: on one process, or on many by torchrun.
 
     A new model of --size, or that of --start, which keeps its shape. --pairs tunes a synthesizer: loss on d2 alone.
+    SIGTERM, as of a scheduler that wants the machine back, saves a state and ends; the same command goes on.
     """
 
     corpus: Path
@@ -44,18 +43,24 @@ class Launch:
     """Budget in steps; or else tokens."""
     tokens: int | None = None
     """Budget in tokens, padding counted."""
-    size: str = "0.1M"
-    """0.1M, 1M, 10M, 125M, 350M, 1B, 3B or 6B (sbp_bayes.model.sizes)."""
+    size: str | None = None
+    """0.03M, 0.1M, 1M, 10M, 125M, 350M, 1B, 3B or 6B (sbp_bayes.model.sizes); by default that of --start, or 0.1M."""
     start: Path | None = None
     """Weights to start from (.safetensors), which keep their shape; by default fresh ones, by --seed."""
+    branch: Path | None = None
+    """Folder of a run with --keep-stable, from whose state before the fall this one goes on, with another budget."""
     tokenizer: Path | None = None
     """Folder of the tokenizer; by default the one beside the corpus."""
     validation: Path | None = None
     """Folder of held-out documents; none: no held-out loss."""
     pairs: Path | None = None
     """Folder of pairs of the corpus's documents, to tune a synthesizer on; an eighth of them is held out."""
+    heldout_pairs: int = 4096
+    """Held-out pairs that the held-out loss is measured on, at most; 0: all."""
+    long: Literal["refuse", "drop", "split"] = "refuse"
+    """What becomes of documents longer than the context; split: parts of it. Pairs can't be split."""
     batch_tokens: int = 0
-    """Tokens of a step on all processes together, padding counted; 0: the size's own."""
+    """Tokens of a step on all processes together, padding counted; 0: the size's own, to whole shares."""
     learning_rate: float = 0.0
     """Peak; 0: the size's own."""
     warmup: float = 0.05
@@ -66,6 +71,8 @@ class Launch:
     """Share of the peak at which cosine and wsd end."""
     decay: float = 0.2
     """Share of the steps over which wsd falls."""
+    keep_stable: bool = False
+    """Keep wsd's state before the fall, for --branch."""
     optimiser: Literal["adamw", "muon", "adamw-bf16"] = "adamw"
     """adamw-bf16 with --precision bfloat16 also keeps the weights in bfloat16."""
     betas: tuple[float, float] = (0.9, 0.95)
@@ -81,11 +88,13 @@ class Launch:
     activation_checkpointing: bool = False
     """Compute activations again in the backward pass instead of keeping them."""
     compile: Literal["auto", "on", "off"] = "auto"
-    """torch.compile, block by block."""
+    """torch.compile, of the whole loss in a process on its own, else of each block; auto: where a run is long."""
     nonfinite: Literal["stop", "skip"] = "stop"
     """What a loss or gradient that is not finite does: stop the run, or skip the batch."""
     evaluate_every: int = 0
-    """Steps between lines of metrics.jsonl; 0: about twenty lines a run."""
+    """Steps between evaluations, each a line of metrics.jsonl; 0: about twenty a run."""
+    log_every: int = 0
+    """Steps between further lines of metrics.jsonl, without an evaluation; 0: none."""
     patience: int = 0
     """Evaluations without a better one before training stops; 0: never."""
     checkpoint_seconds: float = 600.0
@@ -105,72 +114,79 @@ class Launch:
 
 
 def launch(arguments: Launch) -> None:
-    """Train as the arguments say. Raises UserError for bad input, a full disk, or a loss that is not finite."""
-    from sbp_bayes.documents.tokenizer import load_tokenizer
-    from sbp_bayes.files import file_hash
+    """Train as the arguments say.
+
+    Raises UserError for bad input, a full disk, or a loss that is not finite, and Interrupted after a SIGTERM.
+    """
     from sbp_bayes.training import parallel
+
+    together = _processes(arguments)
+    try:
+        trained = _train(arguments, together)
+        if together.first:
+            held_out = "" if trained.best_loss is None else f", held out {trained.best_loss:.4f} at best"
+            loss = "none" if trained.final_loss is None else f"{trained.final_loss:.4f}"
+            print(f"{arguments.out}: {trained.steps} steps, loss {loss} nats a target{held_out}", flush=True)
+    finally:
+        parallel.leave()
+
+
+def _train(arguments: Launch, together: "Parallel") -> "Trained":
+    """What is cheap to check comes first: packing and placing a large corpus and model takes minutes."""
+    from sbp_bayes.documents.tokenizer import load_tokenizer
+    from sbp_bayes.training import launch_record
+    from sbp_bayes.training.interruption import sigterm
+    from sbp_bayes.training.launch_data import launch_data, tell
+    from sbp_bayes.training.launch_model import fresh_model, starting_point, training_config
     from sbp_bayes.training.trainer import train
 
-    config = _training_config(arguments)
     # Not Path.resolve: beside a link to a corpus lies the tokenizer, rather than where the link leads.
     beside = Path(os.path.abspath(arguments.corpus)).parent / "tokenizer"
     tokenizer = load_tokenizer(arguments.tokenizer or beside)
-    mixture, validation = _data(arguments, tokenizer)
-    together = _processes(arguments)
-    model = _starting_model(arguments, tokenizer, config, together)
-    trained = train(
-        model,
-        mixture,
-        config,
-        arguments.out,
-        validation,
-        name=arguments.size,
-        tokenizer_fingerprint=tokenizer.fingerprint,
-        parallel=together,
-        start="" if arguments.start is None else file_hash(arguments.start),
-    )
+    size, model = starting_point(arguments, tokenizer)
+    before = launch_record.begun(arguments.out)
+    config = training_config(arguments, size, together.size, before)
+    data = launch_data(arguments, tokenizer)
+    contents = {**data.contents(), "tokenizer": tokenizer.fingerprint, **_origin(arguments)}
+    long = arguments.long if data.lines else "refuse"
+    record = {**launch_record.record_of(config, size, arguments.seed, contents), "long": long}
+    if before is not None:
+        launch_record.check(arguments.out, before, record)
+        if (trained := launch_record.finished(arguments.out)) is not None:
+            return trained
     if together.first:
-        held_out = "" if validation is None else f", held out {trained.best_loss:.4f} at best"
-        loss = "none" if trained.final_loss is None else f"{trained.final_loss:.4f}"
-        print(f"{arguments.out}: {trained.steps} steps, loss {loss} nats a target{held_out}")
-    parallel.leave()
+        tell(data)
+    mixture, validation = data.packed(arguments.context, arguments.seed)
+    model = model or fresh_model(size, arguments.seed, tokenizer, config, together)
+    together.on_first(lambda: launch_record.write(arguments.out, record, tokenizer))
+    with sigterm() as came:
+        return train(
+            model,
+            mixture,
+            config,
+            arguments.out,
+            validation,
+            name=size,
+            tokenizer_fingerprint=tokenizer.fingerprint,
+            parallel=together,
+            start=contents["start"] or contents["branch"],
+            branch=arguments.branch,
+            stop=came,
+        )
 
 
-def _training_config(arguments: Launch) -> "TrainingConfig":
-    from sbp_bayes.model.sizes import size_named
-    from sbp_bayes.seeds import seed_for
-    from sbp_bayes.training.configuration import TrainingConfig
+def _origin(arguments: Launch) -> dict[str, str]:
+    """Names the weights that the run starts from, or the run that it branches from; empty where there are none."""
+    from sbp_bayes.files import file_hash
+    from sbp_bayes.training.launch_record import RECORD
 
-    size = size_named(arguments.size)
-    settings = {f.name: getattr(arguments, f.name) for f in fields(TrainingConfig)}
-    settings["batch_tokens"] = arguments.batch_tokens or size.batch_tokens
-    settings["learning_rate"] = arguments.learning_rate or size.learning_rate
-    settings["seed"] = seed_for(arguments.seed, "train")
-    return TrainingConfig(**settings)
-
-
-def _data(arguments: Launch, tokenizer: "Tokenizer") -> "tuple[Mixture, Packed | None]":
-    """What is trained on and what the held-out loss is measured on: documents of the corpus, or pairs of them."""
-    from sbp_bayes.documents.corpus import Corpus
-    from sbp_bayes.documents.packing import DocumentSequences, Mixture, Packed, PairSequences
-    from sbp_bayes.pairing.pairs import load_pairs
-    from sbp_bayes.pairing.split import split_pairs
-    from sbp_bayes.seeds import seed_for
-
-    corpus, held_out = Corpus.open(arguments.corpus, tokenizer), None
-    if arguments.pairs is not None:
-        if arguments.validation is not None:
-            raise UserError("--validation: pairs are held out of --pairs themselves; leave one of the two out")
-        seed = seed_for(arguments.seed, "split pairs")
-        split = split_pairs(load_pairs(arguments.pairs).kept, seed, HELD_OUT_PAIRS)
-        sequences, held_out = (PairSequences(corpus, pairs, tokenizer) for pairs in split)
-    else:
-        sequences = DocumentSequences(corpus, tokenizer)
-        if arguments.validation is not None:
-            held_out = DocumentSequences(Corpus.open(arguments.validation, tokenizer), tokenizer)
-    packed = Packed(sequences, arguments.context, seed_for(arguments.seed, "pack"))
-    validation = None if held_out is None else Packed(held_out, arguments.context, 0)
-    return Mixture([(packed, 1.0)], seed_for(arguments.seed, "order")), validation
+    if arguments.branch is None:
+        return {"start": "" if arguments.start is None else file_hash(arguments.start), "branch": ""}
+    if arguments.start is not None:
+        raise UserError("--start: --branch has its own weights; leave one of the two out")
+    if not (arguments.branch / RECORD).is_file():
+        raise UserError(f"--branch {arguments.branch}: no launch there ({RECORD} is missing)")
+    return {"start": "", "branch": file_hash(arguments.branch / RECORD)}
 
 
 def _processes(arguments: Launch) -> "Parallel":
@@ -193,30 +209,8 @@ def _processes(arguments: Launch) -> "Parallel":
     return parallel.alone(device, sharded=arguments.precision == "bfloat16")
 
 
-def _starting_model(
-    arguments: Launch, tokenizer: "Tokenizer", config: "TrainingConfig", together: "Parallel"
-) -> "Transformer":
-    """The model before its first step: that of ``arguments.start``, or a new one.
-
-    A new sharded model takes shape on the meta device and gets its weights shard by shard, the very weights that a
-    process on its own gives it.
-    """
-    from sbp_bayes.model.sizes import model_config
-    from sbp_bayes.model.transformer import Transformer
-    from sbp_bayes.seeds import generator
-    from sbp_bayes.training.checkpoint import load_model
-    from sbp_bayes.training.sharding import fill, on_meta, place
-
-    if arguments.start is not None:
-        return load_model(arguments.start, tokenizer.fingerprint)
-    shape, random = model_config(arguments.size, tokenizer.vocabulary_size), generator(arguments.seed, "weights")
-    if together.mesh is None:
-        return Transformer(shape).init(random)
-    return fill(place(on_meta(shape), together, config), random, together.device)
-
-
 def main(arguments: list[str] | None = None) -> int:
-    """Run `launch`; bad input is one line on standard error, said by one process, and exit code 2."""
+    """Run `launch`; bad input is one line on standard error, said by one process, and exit code 2; SIGTERM: 143."""
     parsed = tyro.cli(Launch, prog="sbp_bayes.training.launch", args=arguments)
     try:
         launch(parsed)
@@ -225,10 +219,18 @@ def main(arguments: list[str] | None = None) -> int:
             time.sleep(OTHERS_WAIT_SECONDS)
         print(f"sbp_bayes.training.launch: {error}", file=sys.stderr, flush=True)
         return 2
+    except Interrupted as end:
+        if os.environ.get("RANK", "0") == "0":
+            print(f"sbp_bayes.training.launch: {end}", file=sys.stderr, flush=True)
+        return 128 + signal.SIGTERM
     except KeyboardInterrupt:
         return 130
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    # Python's own end waits for nothing of PyTorch's: a gloo thread that lets go of a tensor meanwhile asks for the
+    # interpreter's lock, and the process aborts (PyTorch 2.13, AsyncAllgatherWork).
+    os._exit(code)

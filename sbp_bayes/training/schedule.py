@@ -18,10 +18,15 @@ def share_of_peak(step: int, steps: int, schedule: str, warmup: float, minimum: 
     if schedule == "cosine":
         return cosine((step - warm) / max(1, steps - warm), minimum)
     if schedule == "wsd":
-        start = max(warm, steps - round(decay * steps))
+        start = max(warm, fall_begins(steps, decay))
         return fall((step - start) / max(1, steps - start), minimum)
     assert schedule == "constant"
     return 1.0
+
+
+def fall_begins(steps: int, decay: float) -> int:
+    """The first step of the fall of ``wsd``, or its last step of all and one more where nothing falls."""
+    return steps - round(decay * steps)
 
 
 def cosine(progress: float, minimum: float) -> float:

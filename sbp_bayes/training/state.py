@@ -8,6 +8,7 @@ import hashlib
 import io
 import re
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -69,6 +70,11 @@ class SavedStates:
         if self._saver is not None:
             self._saver.wait()
 
+    def close(self) -> None:
+        """Let a state under way be written to its end, well or badly, and end the thread that does it."""
+        if self._saver is not None:
+            self._saver.close()
+
 
 def save_state(folder: Path, step: int, state: dict[str, Any], keep: int) -> None:
     """Write the training state of ``step`` atomically, its checksum at the end; drop all but the newest ``keep``."""
@@ -98,6 +104,7 @@ def load_state(folder: Path, identity: str, parallel: Parallel) -> dict[str, Any
     where it belongs to another run than ``identity``. All processes take part.
     """
     paths = parallel.together(lambda: states(folder))
+    damaged: list[str] = []
     for path in paths:
         if path.is_dir():
             from sbp_bayes.training.distributed_checkpoint import read_folder
@@ -106,9 +113,13 @@ def load_state(folder: Path, identity: str, parallel: Parallel) -> dict[str, Any
         else:
             state = parallel.together(lambda path=path: _read_file(path))
         if not isinstance(state, dict) or state.keys() != KEYS:
+            damaged.append(path.name)
             continue
         if state["identity"] != identity:
             raise UserError(f"{path}: belongs to a run with another configuration or data; delete {folder.parent}")
+        if damaged and parallel.first:
+            line = f"{folder}: {', '.join(damaged)} damaged; going on from {path.name}"
+            print(line, file=sys.stderr, flush=True)
         return state
     if paths:
         raise UserError(f"{folder}: every checkpoint is damaged; delete the folder to train from the start")

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,10 +19,12 @@ from sbp_bayes.files import write_json
 from sbp_bayes.ledger import training_flops
 from sbp_bayes.model.transformer import Transformer
 from sbp_bayes.progress import Progress
+from sbp_bayes.training.branching import STABLE, stem_of, take_up
 from sbp_bayes.training.checkpoint import BEST, FINAL, load_model, save_weights
 from sbp_bayes.training.compilation import loss_function
 from sbp_bayes.training.configuration import TrainingConfig
 from sbp_bayes.training.identity import run_identity
+from sbp_bayes.training.interruption import Interrupted
 from sbp_bayes.training.metrics import MetricsLogger
 from sbp_bayes.training.nonfinite import Outcomes, Verdict, culprits, flag, skips_by_itself
 from sbp_bayes.training.objective import evaluate, weighted_loss
@@ -48,18 +51,22 @@ def train(
     tokenizer_fingerprint: str = "",
     parallel: Parallel | None = None,
     start: str = "",
+    branch: Path | None = None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Trained:
     """Train ``model`` (its present weights are the start) and leave the results in ``folder``.
 
-    metrics.jsonl: a line every `TrainingConfig.line_every` steps; final.safetensors and best.safetensors (the lowest
-    held-out loss, or the final weights without a validation set); trained.json; timing.json and speed.jsonl, which
-    alone differ between two runs of one seed. state/ holds the checkpoints of a run under way. A finished run is
-    returned at once.
+    metrics.jsonl: a line every `TrainingConfig.evaluation_every` steps, or more; final.safetensors and best.safetensors
+    (the lowest held-out loss, or the final weights without a validation set); trained.json; timing.json and
+    speed.jsonl, which alone differ between two runs of one seed. state/ holds the checkpoints of a run under way. A
+    finished run is returned at once.
 
     parallel: the processes that train together (`sbp_bayes.training.parallel.start`), each of which calls this with the
     same arguments and the same weights; ``device`` is then theirs. Which documents a step reads does not depend on
     their number, so that a run may go on with another. start: names the weights of ``model`` (a hash of their file),
-    where ``config.seed`` does not; a folder is refused to a run with another.
+    where ``config.seed`` does not; a folder is refused to a run with another. branch: folder of a run from whose
+    stable phase this one goes on (`sbp_bayes.training.branching`). stop: asked each step, of each process, whether to
+    save a state and raise Interrupted.
 
     Raises UserError where the loss is no longer finite, the contexts disagree, the rows of a batch can't be shared out,
     ``folder`` belongs to another run or one is under way in it, no target has a weight, every checkpoint is damaged, or
@@ -67,9 +74,13 @@ def train(
     or in bfloat16.
     """
     parallel, folder = parallel or alone(device, sharded=config.precision == "bfloat16"), Path(folder)
-    run = _Run(model, mixture, config, folder, validation, name, tokenizer_fingerprint, parallel, start)
+    run = _Run(model, mixture, config, folder, validation, name, tokenizer_fingerprint, parallel, start, branch, stop)
     with only_run_in(folder, parallel):
-        return run.go()
+        try:
+            return run.go()
+        finally:
+            run.states.close()
+            run.stable.close()
 
 
 class _Run:
@@ -86,14 +97,12 @@ class _Run:
         tokenizer_fingerprint: str,
         parallel: Parallel,
         start: str,
+        branch: Path | None,
+        stop: Callable[[], bool],
     ):
         if mixture.context != config.context:
             raise UserError(f"training.context: {config.context}, but the data is packed for {mixture.context}")
-        if config.batch_rows % (parallel.size * config.accumulation):
-            raise UserError(
-                f"training.batch_tokens: {config.batch_rows} rows a step can't be shared out to {parallel.size} "
-                f"processes in {config.accumulation} parts each"
-            )
+        config.check_shares(parallel.size)
         self.mixture, self.config, self.folder, self.parallel = mixture, config, folder, parallel
         self.validation, self.name, self.fingerprint = validation, name, tokenizer_fingerprint
         self.model = place(model, parallel, config)
@@ -105,6 +114,9 @@ class _Run:
         self.skips_by_itself = skips_by_itself(self.optimiser, parallel.device)
         self.run = RunState()
         self.states = SavedStates(folder / "state", self.identity, parallel, config.checkpoints_kept)
+        self.stem = run_identity(stem_of(config), model.config, mixture, validation, tokenizer_fingerprint, "")
+        self.stable = SavedStates(folder / STABLE, self.stem, parallel, 1)
+        self.branch, self.stop, self.stopping = branch, stop, False
         self.tokens_at_line, self.seconds_at_line, self.watch = 0, 0.0, Stopwatch()
         self.shown: dict[str, float] = {}
         self.logger: MetricsLogger | None = None
@@ -118,22 +130,29 @@ class _Run:
         slots = config.batch_rows * config.context
         first, self.watch = run.step, Stopwatch()
         if first == 0 and self.validation is not None:
-            self._line()
+            self._line(True)
         with Progress(self.name, total * slots, "tokens", run.step * slots) as progress:
             while run.step < total and not self._exhausted():
                 save = self._step()
                 progress.advance(slots, **self.shown)
-                if run.step % config.line_every == 0 or run.step == total:
-                    self._line()
+                evaluate_now = run.step % config.evaluation_every == 0 or run.step == total
+                if evaluate_now or (config.log_every and run.step % config.log_every == 0):
+                    self._line(evaluate_now)
                 if save:
-                    self._save()
+                    self._save(self.states)
+                if config.keep_stable and run.step == config.stable_steps:
+                    self.states.wait()  # the two share a group of processes
+                    self._save(self.stable)
+                    self.stable.wait()
+                if self.stopping and run.step < total:
+                    self._interrupted()
         return self._finish((run.step - first) * slots)
 
     def _step(self) -> bool:
         """One optimiser step; returns whether the state is due to be saved, on which all processes agree."""
         config, parallel = self.config, self.parallel
         batch = self.mixture.batch(self.run.step, config.batch_rows, parallel.part_of(config.batch_rows))
-        weight, tokens, save, read = parallel.totals(batch.weight, batch.tokens, *self._due())
+        weight, tokens, stop, save, read = parallel.totals(batch.weight, batch.tokens, self.stop(), *self._due())
         loss = self._backward(batch, max(weight, 1e-9))
         rate = config.learning_rate_at(self.run.step)
         for group in self.optimiser.param_groups:
@@ -151,7 +170,8 @@ class _Run:
         self.optimiser.zero_grad()
         self.run.step += 1
         self.run.tokens += int(tokens)
-        return bool(save)
+        self.stopping = stop > 0
+        return bool(save or stop)
 
     def _backward(self, batch: Batch, weight: float) -> Tensor:
         """Gradients of the batch's loss, summed over parts and processes; returns the loss, of no dimension, float64.
@@ -193,14 +213,14 @@ class _Run:
         self.watch.marked("read")
         return finite
 
-    def _line(self) -> None:
-        """Evaluate, keep the best weights, and append a line to metrics.jsonl."""
+    def _line(self, evaluate_now: bool) -> None:
+        """Append a line to metrics.jsonl; where it is time to evaluate, do so before and keep the best weights."""
         self._read()
         self._check_weights()
         seconds, tokens = self.watch.training - self.seconds_at_line, self.run.tokens - self.tokens_at_line
         with self.watch.paused():
             line = self.run.training_line(self.optimiser.param_groups[0]["lr"])
-            if self.validation is not None:
+            if evaluate_now and self.validation is not None:
                 line["validation_loss"] = self._evaluate()
             self.run.lines.append(json.dumps(line, allow_nan=False))
             self.parallel.on_first(lambda: self.logger.log(line, tokens, seconds))
@@ -243,18 +263,28 @@ class _Run:
     def _shape(self) -> tuple[int, int, int]:
         return self.model.matrix_parameters, self.model.config.layers, self.model.attention_width
 
-    def _save(self) -> None:
+    def _save(self, states: SavedStates) -> None:
         self._read()
         with self.watch.paused():
-            self.states.save(self.run.step, self.model, self.optimiser, dataclasses.asdict(self.run))
+            states.save(self.run.step, self.model, self.optimiser, dataclasses.asdict(self.run))
         self.watch.marked("saved")
 
+    def _interrupted(self) -> None:
+        self.states.wait()
+        self.parallel.on_first(self.logger.close)
+        raise Interrupted(
+            f"{self.folder}: stopped by a signal; step {self.run.step} is saved, the same command goes on from it"
+        )
+
     def _restore(self) -> None:
-        """Take up the newest checkpoint, if any."""
+        """Take up the newest checkpoint, if any, or that of the run to branch from."""
         numbers = self.states.restore(self.model, self.optimiser)
         if numbers is not None:
             self.run = RunState(**numbers)
-            self.tokens_at_line = self.run.tokens
+        elif self.branch is not None:
+            kept = SavedStates(self.branch / STABLE, self.stem, self.parallel, 1)
+            self.run = take_up(self.branch, kept, self.model, self.optimiser, self.config)
+        self.tokens_at_line = self.run.tokens
 
     def _finish(self, slots: int) -> Trained:
         """Write what remains; trained.json comes last and says that all else is there."""

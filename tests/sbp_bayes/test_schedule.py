@@ -71,9 +71,13 @@ def test_saving_and_tracking_decide_nothing_and_later_fields_only_when_set():
     assert set(plain) == first
     quiet = dict(checkpoint_seconds=1.0, checkpoint_every=3, checkpoints_kept=5, track="tensorboard")
     assert config(**quiet, activation_checkpointing=True).identity() == plain
+    assert config(compile="on", nonfinite="skip", schedule="constant", keep_stable=True).identity() == {
+        **plain,
+        "schedule": "constant",
+    }
     for change in (
         {"optimiser": "muon"},
-        {"nonfinite": "skip"},
+        {"log_every": 3},
         {"precision": "bfloat16"},
         {"decay": 0.1},
         {"seed": 1},

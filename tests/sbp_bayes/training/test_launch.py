@@ -50,7 +50,7 @@ def test_torchrun_trains_what_one_process_trains(corpus, tmp_path, capsys):
 def test_a_start_keeps_its_shape_and_its_tokenizer(corpus, tmp_path, capsys):
     assert launch.main(arguments(corpus, tmp_path / "base", steps=2)) == 0
     start = tmp_path / "base" / "final.safetensors"
-    assert launch.main(arguments(corpus, tmp_path / "tuned", size="1M", start=start, steps=2)) == 0
+    assert launch.main(arguments(corpus, tmp_path / "tuned", start=start, steps=2)) == 0
     assert load_model(tmp_path / "tuned" / "final.safetensors").config == load_model(start).config
     assert lines(tmp_path / "tuned")[0]["validation_loss"] == lines(tmp_path / "base")[-1]["validation_loss"]
 
@@ -74,7 +74,7 @@ def test_another_start_or_other_pairs_in_the_same_folder_are_refused(corpus, tmp
     for start, pairs in ((1, 0), (0, 1)):
         capsys.readouterr()
         assert tune(start, pairs) == 2
-        assert "trained.json: belongs to a run with another configuration or data" in capsys.readouterr().err
+        assert "tuned: belongs to a run with another configuration or data (--" in capsys.readouterr().err
 
 
 def test_the_tokenizer_lies_beside_the_corpus_however_its_folder_is_called(corpus, tmp_path, monkeypatch):
