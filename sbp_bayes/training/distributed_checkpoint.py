@@ -37,6 +37,7 @@ class BackgroundSaver:
 
     def __init__(self, folder: Path, parallel: Parallel, keep: int):
         self.folder, self.parallel, self.keep = folder, parallel, keep
+        self._thread = ThreadPoolExecutor(1, "checkpoint")
         self._under_way: Future[None] | None = None
 
     def save(self, step: int, state: dict[str, Any]) -> None:
@@ -46,9 +47,7 @@ class BackgroundSaver:
         rest = map_tensors(state, lambda name, tensor: _take_apart(name, tensor, tensors))
         if self.parallel.device.type == "cuda":
             torch.cuda.synchronize()
-        thread = ThreadPoolExecutor(1, "checkpoint")
-        self._under_way = thread.submit(self._write, step, rest, tensors)
-        thread.shutdown(wait=False)  # it ends with its work, so that finished runs leave none behind
+        self._under_way = self._thread.submit(self._write, step, rest, tensors)
 
     def wait(self) -> None:
         """Return when the state under way, if any, is on disk. Raises UserError where it could not be written."""
