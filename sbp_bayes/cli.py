@@ -67,11 +67,12 @@ class ExportArguments:
     """
 
     run: tyro.conf.Positional[Path]
-    """The run's folder, for example runs/demo."""
+    """The run's folder, for example runs/demo, or the --out of a launch (sbp_bayes.training.launch)."""
     out: Path
     """Folder to write, new or empty."""
-    model: str = "arm sbp"
-    """base, synthesizer, "synthesizer random-pairs", or "arm NAME"; a name that the run lacks lists those it has."""
+    model: str | None = None
+    """base, synthesizer, "synthesizer random-pairs", or "arm NAME", by default "arm sbp"; a name that the run lacks
+    lists those it has. A launch has one model."""
     seed: int | None = None
     """Which of the run's seeds; by default the first."""
     checkpoint: Literal["best", "final"] = "best"
@@ -122,10 +123,8 @@ def export(arguments: list[str]) -> int:
     parsed = tyro.cli(ExportArguments, prog="sbp export", args=arguments)
     from sbp_bayes.export import export_run
 
-    model = export_run(parsed.run, parsed.seed, parsed.model, parsed.checkpoint, parsed.out)
-    print(
-        f"{parsed.out}: {parsed.model}, {model.parameters_count:,} parameters; docs/hugging-face.md says how to open it"
-    )
+    model, exported = export_run(parsed.run, parsed.seed, parsed.model, parsed.checkpoint, parsed.out)
+    print(f"{parsed.out}: {model}, {exported.parameters_count:,} parameters; docs/hugging-face.md says how to open it")
     return 0
 
 

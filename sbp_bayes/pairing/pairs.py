@@ -103,6 +103,8 @@ def _candidates(corpus, config, seed, terms, model, tokenizer, device, like) -> 
                 f"{corpus.folder}: pairing.rule = 'truth' needs latents with the columns {', '.join(config.latents)}"
             )
         return same_concept(codes, config.pairs_per_document, rng)
+    if config.rule == "auto":
+        raise UserError("pairing.rule = 'auto': a source settles it; expected truth, similarity or random")
     if config.rule == "random":
         n = len(corpus)
         per_document = np.full(n, config.pairs_per_document)

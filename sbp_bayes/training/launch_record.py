@@ -65,7 +65,7 @@ def write(out: Path, record: dict[str, Any], tokenizer: Tokenizer) -> None:
         write_json(out / RECORD, record)
 
 
-def exported_from(out: Path) -> tuple[dict[str, Any], Tokenizer]:
+def finished_launch(out: Path) -> tuple[dict[str, Any], Tokenizer]:
     """Record and tokenizer of the finished launch in ``out``. Raises UserError where it has not ended."""
     if finished(out) is None:
         raise UserError(f"{out}: the training there has not ended; the same command as before goes on with it")

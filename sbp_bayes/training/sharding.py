@@ -4,6 +4,7 @@ Every block is a unit of its own: its weights are gathered before it runs, dropp
 summed and scattered as soon as they are there. Weights, gradients and optimiser states stay sharded on dimension 0.
 """
 
+import warnings
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,10 @@ def place(model: Transformer, parallel: Parallel, config: TrainingConfig) -> Tra
             block.forward = partial(checkpoint, block.forward, use_reentrant=False, preserve_rng_state=False)
     if parallel.mesh is None:
         return model.to(parallel.device)
+    if by_block:
+        # A compiled block's output is a view; FSDP warns of changing it in place, which the model never does.
+        view = "FSDP2-wrapped module .* returned a view tensor"
+        warnings.filterwarnings("ignore", message=view, category=UserWarning)
     shard(model, parallel.mesh, config.precision)
     return model
 

@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import shutil
 import warnings
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from sbp_bayes.cli import main
 from sbp_bayes.documents.tokenizer import load_tokenizer
 from sbp_bayes.model.hugging_face import import_model
 from sbp_bayes.synthesis.scoring import score
+from sbp_bayes.training import launch
 from sbp_bayes.training.checkpoint import load_model
 
 ROOT = Path(__file__).parents[2]
@@ -63,6 +65,25 @@ def test_the_chosen_model_is_exported(folder, tmp_path, capsys, options, chosen)
     assert config["sbp_bayes"].items() >= dict(zip(("seed", "model", "checkpoint"), chosen, strict=True)).items()
     assert config["sbp_bayes"]["run"] == "demo"
     assert config["max_position_embeddings"] == (35 if chosen[1] == "synthesizer" else 18)
+
+
+def test_a_launch_is_exported_from_its_folder_alone(make_corpus, random_documents, tokenizer, tmp_path, capsys):
+    corpus = make_corpus(random_documents(40, 3, 9)).folder
+    tokenizer.save(tmp_path / "rules")
+    trained, out = tmp_path / "trained", tmp_path / "out"
+    options = ["--corpus", corpus, "--tokenizer", tmp_path / "rules", "--context", 16, "--steps", 2, "--out", trained]
+    assert launch.main(list(map(str, [*options, "--size", "0.03M", "--batch-tokens", 64]))) == 0
+    shutil.rmtree(tmp_path / "rules")
+    assert main(["export", str(trained), "--model", "base", "--out", str(out)]) == 2
+    assert "leave --model and --seed out" in capsys.readouterr().err
+    assert main(["export", str(trained), "--out", str(out)]) == 0
+    assert "size 0.03M, " in capsys.readouterr().out
+    model, rules = import_model(out)
+    left = load_model(trained / "final.safetensors").parameters()
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), left, strict=True))
+    assert rules.fingerprint == tokenizer.fingerprint
+    config = json.loads((out / "config.json").read_text())
+    assert config["max_position_embeddings"] == 17 and config["sbp_bayes"]["run"] == "trained"
 
 
 @pytest.mark.parametrize(

@@ -154,6 +154,8 @@ def test_thresholds_that_leave_nothing_say_why(corpus):
         make_pairs(corpus, config("similarity", alpha=1), 0)
     with pytest.raises(UserError, match=r"shingle = 1 leaves no pair: all .* near-duplicates"):
         make_pairs(corpus, config("similarity", shingle=1), 0)
+    with pytest.raises(UserError, match="'auto': a source settles it; expected truth, similarity"):
+        make_pairs(corpus, PairingConfig(embedder="tfidf"), 0)
     with pytest.raises(UserError, match="base model and its tokenizer"):
         make_pairs(corpus, config("similarity", embedder="base-model"), 0)
 
