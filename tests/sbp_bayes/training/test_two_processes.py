@@ -197,4 +197,7 @@ def test_a_model_filled_in_shards_has_the_weights_of_one_filled_whole(replicas):
 
 def test_rows_that_cannot_be_shared_out_are_refused(tmp_path):
     message = processes.start(2, training_runs.run, tmp_path, {"batch_tokens": 7 * training_runs.CONTEXT}).results()[0]
-    assert message == "training.batch_tokens: 7 rows a step can't be shared out to 2 processes in 1 parts each"
+    assert (
+        message
+        == "training.batch_tokens: 7 rows a step can't be shared out to 2 processes in 1 parts each; 128 tokens can"
+    )
