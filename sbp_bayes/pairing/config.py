@@ -13,7 +13,9 @@ class PairingConfig:
     """Which pairs (d1, d2) the synthesizer learns from (arXiv 2509.15248, nearest-neighbour pairing)."""
 
     rule: str = key("auto", "truth (same latents), similarity, random; auto: the source's own", among=RULES)
-    latents: list[str] = key(["concept"], "of the rule truth: latents that both documents of a pair have in common", added=True)
+    latents: list[str] = key(
+        ["concept"], "of the rule truth: latents that both documents of a pair have in common", added=True
+    )
     embedder: str = key(
         "tfidf", "of the rule similarity: tfidf, base-model (mean final hidden state), or a registered one"
     )
@@ -21,7 +23,9 @@ class PairingConfig:
     top_k: int = key(20, "neighbours looked at for each document", 1)
     shingle: int = key(13, "drop pairs that share a run of so many words as near-duplicates; 0: keep them", 0)
     pairs_per_document: int = key(8, "partners kept for each d1, the most similar first", 1)
-    concept_zipf: float = key(0.0, "keep pairs of the k-th concept with probability k ** -zipf; 0: all", 0, 10, added=True)
+    concept_zipf: float = key(
+        0.0, "keep pairs of the k-th concept with probability k ** -zipf; 0: all", 0, 10, added=True
+    )
     wrong: float = key(0.0, "share of the kept pairs whose d2 becomes a random document", 0, 1, added=True)
     near_duplicate: float = key(0.0, "share of the kept pairs whose d2 becomes a copy of d1", 0, 1, added=True)
 
