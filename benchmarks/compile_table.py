@@ -6,6 +6,7 @@ Registers a thread, bytes spilled, bytes of shared memory, tensor-core instructi
 Prints the table and writes it, with the versions, to benchmarks/results/compile_table.json.
 """
 
+import argparse
 from importlib.metadata import version
 from pathlib import Path
 
@@ -18,6 +19,8 @@ RESULT = Path(__file__).parent / "results" / "compile_table.json"
 
 def main() -> None:
     """Compile all and write the record."""
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.parse_args()
     rows = compile_rows()
     for line in table(rows):
         print(line)

@@ -4,6 +4,7 @@ Counted on the sharding plan of each (`sbp_bayes.training.memory`); needs no GPU
 and writes it to benchmarks/results/memory_per_rank.json.
 """
 
+import argparse
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -27,13 +28,23 @@ CASES = [
     (64, 8, True, "adamw"),
     (64, 8, False, "adamw"),
 ]
-PARTS = ("parameters", "gradients", "optimiser", "gathered", "activations", "loss")
+PARTS = {  # of `sbp_bayes.training.memory.Memory`, and their columns
+    "parameters": "weights",
+    "gradients": "gradients",
+    "optimiser": "optimiser states",
+    "gathered": "gathered",
+    "activations": "activations",
+    "loss": "loss",
+}
 RESULTS = Path(__file__).parent / "results" / "memory_per_rank.json"
 
 
 def main() -> None:
+    """Count, print the table and write the record."""
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.parse_args()
     rows = []
-    print(f"| size | GPUs | copies | checkpointing | optimiser | {' | '.join(PARTS)} | total |")
+    print(f"| size | GPUs | copies | activations kept | optimiser | {' | '.join(PARTS.values())} | sum |")
     print("|---" * (6 + len(PARTS)) + "|")
     for size in ("3B", "6B"):
         for gpus, copies, checkpointing, optimiser in CASES:
@@ -48,8 +59,8 @@ def main() -> None:
             setting = {"size": size, "gpus": gpus, "copies": copies, "checkpointing": checkpointing}
             rows.append({**setting, "optimiser": optimiser, "bytes": {**asdict(memory), "total": memory.total}})
             figures = " | ".join(f"{getattr(memory, part) / 1e9:.1f}" for part in (*PARTS, "total"))
-            on = "yes" if checkpointing else "no"
-            print(f"| {size} | {gpus} | {copies} | {on} | {optimiser} | {figures} |", flush=True)
+            kept = "no" if checkpointing else "yes"
+            print(f"| {size} | {gpus} | {copies} | {kept} | {optimiser} | {figures} |", flush=True)
     setup = {"tokens_at_once": TOKENS, "vocabulary": VOCABULARY, "precision": "bfloat16", "torch": torch.__version__}
     write_json(RESULTS, {"date": time.strftime("%Y-%m-%d"), **setup, "measured": False, "rows": rows})
 

@@ -1,8 +1,10 @@
 """What names a training run: a folder that belongs to one is refused to any other."""
 
 import dataclasses
+from pathlib import Path
 
 from sbp_bayes.documents.packing import Mixture, Packed
+from sbp_bayes.errors import UserError
 from sbp_bayes.files import content_hash
 from sbp_bayes.model.transformer import ModelConfig
 from sbp_bayes.training.configuration import TrainingConfig
@@ -27,3 +29,9 @@ def run_identity(
             "tokenizer": tokenizer,
         }
     )
+
+
+def of_another_run(path: Path, folder: Path) -> UserError:
+    """What says that ``path``, in the folder of a run, belongs to another."""
+    advice = f"take another folder, or delete {folder}"
+    return UserError(f"{path}: belongs to a run with another configuration or data; {advice}")

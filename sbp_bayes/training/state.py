@@ -20,6 +20,7 @@ from torch import Tensor
 from sbp_bayes.errors import UserError
 from sbp_bayes.files import atomic_write
 from sbp_bayes.model.transformer import Transformer
+from sbp_bayes.training.identity import of_another_run
 from sbp_bayes.training.parallel import Parallel
 from sbp_bayes.training.sharding import load, sharded_as_weights, weights_of
 
@@ -116,7 +117,7 @@ def load_state(folder: Path, identity: str, parallel: Parallel) -> dict[str, Any
             damaged.append(path.name)
             continue
         if state["identity"] != identity:
-            raise UserError(f"{path}: belongs to a run with another configuration or data; delete {folder.parent}")
+            raise of_another_run(path, folder.parent)
         if damaged and parallel.first:
             line = f"{folder}: {', '.join(damaged)} damaged; going on from {path.name}"
             print(line, file=sys.stderr, flush=True)

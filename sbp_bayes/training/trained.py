@@ -5,6 +5,7 @@ from pathlib import Path
 
 from sbp_bayes.errors import UserError
 from sbp_bayes.files import read_json
+from sbp_bayes.training.identity import of_another_run
 
 TRAINED = "trained.json"  # written last: says that all else of a run is there
 
@@ -41,7 +42,7 @@ def read_trained(folder: Path, identity: str) -> Trained:
     if not isinstance(stored, dict):
         raise UserError(f"{path}: not the report of a training run; delete {folder}")
     if stored.get("identity") != identity:
-        raise UserError(f"{path}: belongs to a run with another configuration or data; delete {folder}")
+        raise of_another_run(path, folder)
     try:
         return Trained(**stored)
     except TypeError as error:
