@@ -121,14 +121,12 @@ def launch(arguments: Launch) -> None:
     from sbp_bayes.training import parallel
 
     together = _processes(arguments)
-    try:
-        trained = _train(arguments, together)
-        if together.first:
-            held_out = "" if trained.best_loss is None else f", held out {trained.best_loss:.4f} at best"
-            loss = "none" if trained.final_loss is None else f"{trained.final_loss:.4f}"
-            print(f"{arguments.out}: {trained.steps} steps, loss {loss} nats a target{held_out}", flush=True)
-    finally:
-        parallel.leave()
+    trained = _train(arguments, together)
+    if together.first:
+        held_out = "" if trained.best_loss is None else f", held out {trained.best_loss:.4f} at best"
+        loss = "none" if trained.final_loss is None else f"{trained.final_loss:.4f}"
+        print(f"{arguments.out}: {trained.steps} steps, loss {loss} nats a target{held_out}")
+    parallel.leave()
 
 
 def _train(arguments: Launch, together: "Parallel") -> "Trained":

@@ -271,7 +271,7 @@ class _Run:
 
     def _interrupted(self) -> None:
         self.states.wait()
-        self.parallel.on_first(self.logger.close)
+        self.parallel.on_first(lambda: self.logger.close())
         raise Interrupted(
             f"{self.folder}: stopped by a signal; step {self.run.step} is saved, the same command goes on from it"
         )

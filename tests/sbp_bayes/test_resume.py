@@ -104,7 +104,7 @@ def test_work_after_the_last_checkpoint_is_done_again_without_a_trace(run, undis
     assert outcome(folder) == undisturbed
 
 
-def test_the_damaged_newest_checkpoint_is_passed_over_for_the_previous(run, undisturbed, tmp_path):
+def test_the_damaged_newest_checkpoint_is_passed_over_for_the_previous(run, undisturbed, tmp_path, capsys):
     damages = {"cut": lambda b: b[: len(b) // 2], "bit": lambda b: b[:3000] + bytes([b[3000] ^ 1]) + b[3001:]}
     for name, damage in damages.items():
         folder = tmp_path / name
@@ -112,7 +112,10 @@ def test_the_damaged_newest_checkpoint_is_passed_over_for_the_previous(run, undi
         paths = sorted((folder / "state").iterdir())
         assert [p.name for p in paths] == ["step-000000007.pt", "step-000000008.pt"]
         paths[-1].write_bytes(damage(paths[-1].read_bytes()))
+        capsys.readouterr()
         run(folder)
+        line = f"{folder / 'state'}: step-000000008.pt damaged; going on from step-000000007.pt\n"
+        assert line in capsys.readouterr().err
         assert outcome(folder) == undisturbed, name
 
 

@@ -1,5 +1,6 @@
 """Small training runs that a test starts in processes of their own (`processes`)."""
 
+import itertools
 import json
 import os
 import resource
@@ -18,6 +19,7 @@ from sbp_bayes.progress import send_reports_to
 from sbp_bayes.seeds import generator, numpy_generator
 from sbp_bayes.training import distributed_checkpoint, parallel, sharding, trainer
 from sbp_bayes.training.configuration import TrainingConfig
+from sbp_bayes.training.interruption import Interrupted
 
 VOCABULARY, CONTEXT, STEPS = 13, 16, 20
 SHAPE = ModelConfig(VOCABULARY, width=24, layers=2, heads=4, kv_heads=2, head_dim=8, hidden=40, tied=True)
@@ -100,6 +102,26 @@ def run_and_die(folder: Path, changes: dict[str, Any], rank: int, step: int) -> 
 
     trainer.weighted_loss = loss_and_die
     run(folder, changes)
+
+
+def run_until_asked(folder: Path, changes: dict[str, Any], rank: int, step: int) -> str:
+    """Train together until process ``rank`` is asked, in ``step``, to stop; what Interrupted says."""
+    send_reports_to(lambda report: None)
+    together, steps = parallel.start("cpu"), itertools.count()
+    try:
+        trainer.train(
+            model(),
+            mixture(),
+            config(**changes),
+            folder,
+            Packed(Documents(23), CONTEXT, 0),
+            parallel=together,
+            stop=lambda: next(steps) == step and together.rank == rank,
+        )
+    except Interrupted as end:
+        return str(end)
+    finally:
+        parallel.leave()
 
 
 def run_alone_and_die(folder: Path, changes: dict[str, Any], step: int) -> None:

@@ -78,6 +78,13 @@ def test_resumed_by_as_many_processes_it_ends_with_the_same_bits(two, left):
     assert not (left / "state").exists()
 
 
+def test_one_process_that_is_asked_to_stop_stops_all_with_their_state(two, tmp_path):
+    said = processes.start(2, training_runs.run_until_asked, tmp_path, {}, 1, 10).results()
+    assert said[0] == said[1] == f"{tmp_path}: stopped by a signal; step 11 is saved, the same command goes on from it"
+    assert [path.name for path in states(tmp_path / "state")] == ["step-000000011"]
+    assert processes.start(2, training_runs.run, tmp_path, {}).results()[0] == two[1]
+
+
 def test_two_processes_leave_what_one_goes_on_from(one, left):
     same(training_runs.lines_of(left, {}), one)
 
