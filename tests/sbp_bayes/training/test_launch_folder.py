@@ -5,9 +5,13 @@ import os
 import signal
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
+from sbp_bayes.documents.packing import Packed
 from sbp_bayes.model.sizes import SIZES
+from sbp_bayes.pairing.pairs import Pairs, save_pairs
 from sbp_bayes.training import launch
 from sbp_bayes.training.checkpoint import load_model, save_model
 from sbp_bayes.training.trainer import _Run
@@ -118,6 +122,26 @@ def test_long_documents_are_refused_with_their_share_left_out_or_cut(run, tmp_pa
     assert run("parts", context=8, long="split") == 0
     assert run("parts", context=8, long="drop") == 2
     assert "--long split, now drop" in capsys.readouterr().err
+
+
+def test_held_out_pairs_are_as_many_as_asked_for_and_no_pair_is_split(run, tmp_path, capsys):
+    d1 = np.repeat(np.arange(60), 6)
+    columns = {"d1": d1, "d2": (d1 + np.tile(np.arange(1, 7), 60)) % 60, "kept": np.ones(d1.size, dtype=bool)}
+    save_pairs(tmp_path / "pairs", Pairs(pa.table(columns), {}))
+    held_out = []
+
+    def count(sequences, *arguments):
+        held_out.append(len(sequences))
+        return Packed(sequences, *arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sbp_bayes.training.launch_data.Packed", count)
+        tune = {"pairs": tmp_path / "pairs", "validation": None, "context": 24, "steps": 1}
+        assert run("all", **tune) == run("three", heldout_pairs=3, **tune) == 0
+    assert held_out[0] == held_out[2] > held_out[1] > held_out[3] == 3
+    capsys.readouterr()
+    assert run("split", long="split", **tune) == 2
+    assert "a part of a pair would lack its d1" in capsys.readouterr().err
 
 
 def test_learning_rate_and_batch_follow_from_the_weights(run, make_model, tokenizer, tmp_path, capsys):
