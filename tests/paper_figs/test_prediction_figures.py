@@ -117,7 +117,8 @@ def sweep(tmp_path_factory) -> Path:
     torch.set_num_threads(1)
     run = tmp_path_factory.mktemp("predictions") / "sweep"
     write_json(run / "cells.json", {cell: {"block": cell, **values} for cell, (values, *_) in CELLS.items()})
-    for cell, (_, pairs, make, measure) in CELLS.items():
+    for cell, (values, pairs, make, measure) in CELLS.items():
+        write_json(run / "cells" / cell / "experiment.json", values)
         write_cell(run / "cells" / cell, pairs, make, measure)
     summarise_sweep(run)
     return run
