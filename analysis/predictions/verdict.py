@@ -11,7 +11,7 @@ outside. On exact Bayes every quantity lies in the middle of its margin, so that
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from scipy.special import stdtr, stdtrit
@@ -42,17 +42,27 @@ def decide(
 ) -> list[Decision]:
     """The outcome of each finding of a subject, in the order given.
 
-    seeds: for each finding, those of the single seeds that it is the mean of. What every seed says by itself counts
-    too: the largest of their p-values tests that at least one of them is otherwise (an intersection-union test, Berger
-    1982), whatever the law of seeds. The smaller of both is taken: few seeds estimate their spread badly, and a
-    quantity ten margins away in each of three is not undecided. To the error it adds alpha to the power of the seeds.
+    seeds: for each finding, those of the single seeds that it is the mean of. Then a verdict may also rest on what
+    every seed says by itself: the largest of their p-values tests that at least one of these synthesizers is otherwise
+    (an intersection-union test, Berger 1982), outside the margin all on one side. That is a claim about these
+    synthesizers, at level alpha; about others of the same kind it can err more often, the fewer the seeds. Few seeds
+    estimate their own spread too badly for the mean to tell anything: ten margins away in each of three is no doubt.
     """
     alone = seeds or [[] for _ in family]
-    outside, inside = (
-        holm([min(p(f), max(map(p, own), default=1.0)) for f, own in zip(family, alone, strict=True)])
-        for p in (p_outside, p_inside)
-    )
+    outside = holm([min(p_outside(f), _all(p_outside, own)) for f, own in zip(family, alone, strict=True)])
+    inside = holm([min(p_inside(f), _all(p_inside, own) if _one_side(own) else 1.0)
+                   for f, own in zip(family, alone, strict=True)])  # fmt: skip
     return [_decision(f, out, within, alpha) for f, out, within in zip(family, outside, inside, strict=True)]
+
+
+def _all(p_value: Callable[[Finding], float], seeds: Sequence[Finding]) -> float:
+    """p-value of "at least one of the seeds is otherwise", 1 without seeds."""
+    return max(map(p_value, seeds), default=1.0)
+
+
+def _one_side(seeds: Sequence[Finding]) -> bool:
+    """Whether all seeds lie on one side of exact Bayes."""
+    return len({found.estimate > found.null for found in seeds}) <= 1
 
 
 def by_prediction(decisions: Sequence[Decision]) -> dict[str, str]:

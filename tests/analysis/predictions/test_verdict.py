@@ -97,3 +97,15 @@ def test_few_degrees_of_freedom_widen_tails_and_intervals():
     assert p_outside(few) == pytest.approx(stats.t(2).sf(2)) and p_outside(sure) == pytest.approx(stats.norm.sf(2))
     widths = [decision.high - decision.low for decision in (decide([sure])[0], decide([few])[0])]
     assert widths == pytest.approx([stats.norm.ppf(0.95), stats.t(2).ppf(0.95)])
+
+
+def test_seeds_that_are_out_on_different_sides_refute_nothing_together():
+    """Each alone is far outside; the mean of opposite errors is no quantity that is out."""
+
+    def seed(estimate: float) -> Finding:
+        return Finding("P4", "x", "s", estimate, 0.01, 100, "nats", 0.0, 1.0, "equal")
+
+    mean = Finding("P4", "x", "s", 0.0, 2.0, 400, "nats", 0.0, 1.0, "equal", df=3)
+    both = [seed(3.0), seed(-3.0), seed(3.0), seed(-3.0)]
+    assert decide([mean], seeds=[both])[0].outcome == INCONCLUSIVE
+    assert decide([mean], seeds=[[seed(3.0)] * 4])[0].outcome == REFUTED
