@@ -114,6 +114,7 @@ def test_the_page_on_hugging_face_says_what_works(folder, monkeypatch, capsys):
         import transformers  # noqa: F401
     found: dict = {}
     with torch.random.fork_rng():
+        torch.manual_seed(0)  # the page samples; a document may end before its first word
         for block in blocks("python"):
             exec(block, found)
     assert len(found["d2"]) == 2
