@@ -13,7 +13,6 @@ import resource
 import time
 from collections.abc import Callable
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -21,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sbp_bayes.run_folder import package_version
 from synthetic_worlds import exact, hmm_forward
 from synthetic_worlds.catalogue import make_world
 from synthetic_worlds.hmm import ConceptHMM
@@ -122,14 +122,6 @@ def cpu_name() -> str:
     return names[0] if names else platform.processor()
 
 
-def installed(package: str) -> str | None:
-    """The version of ``package``, None where it is not installed."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
 def main() -> None:
     """Time each method and write the record."""
     torch.set_num_threads(1)
@@ -172,7 +164,7 @@ def main() -> None:
         "device": cpu_name(),
         "versions": {
             "python": platform.python_version(),
-            **{name: installed(name) for name in ("torch", "pyro-ppl", "numpy", "hmmlearn", "dynamax", "jax")},
+            **{name: package_version(name) for name in ("torch", "pyro-ppl", "numpy", "hmmlearn", "dynamax", "jax")},
         },
     }
     RESULT.parent.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,6 @@ nothing is timed and nothing estimated: numbers are null in the record, which is
 
 import platform
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from sbp_bayes.bench import measure_form
 from sbp_bayes.bench_cases import BenchCase, cases
 from sbp_bayes.bench_timing import NO_DEVICE, Measured, measure
 from sbp_bayes.files import write_json
+from sbp_bayes.run_folder import package_version
 
 RESULT = Path(__file__).parent / "results" / "kernels.json"
 PACKAGES = ("torch", "triton", "liger-kernel", "cut-cross-entropy")
@@ -72,14 +72,6 @@ def ceilings() -> dict[str, float | None]:
     return {"copy_bytes_per_second": 2e3 * source.numel() / copied.ms, "product_flops": 2e3 * side**3 / product.ms}
 
 
-def installed(package: str) -> str | None:
-    """Its version, None where it is missing."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
 def main() -> None:
     """Time what there is a device for and write the record."""
     there = torch.cuda.is_available()
@@ -99,7 +91,7 @@ def main() -> None:
         "ceilings": ceilings(),
         "rows": rows,
         "device": torch.cuda.get_device_name() if there else None,
-        "versions": {"python": platform.python_version(), **{name: installed(name) for name in PACKAGES}},
+        "versions": {"python": platform.python_version(), **{name: package_version(name) for name in PACKAGES}},
     }
     write_json(RESULT, record)
     print(f"written: {RESULT}")

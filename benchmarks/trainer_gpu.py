@@ -18,7 +18,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -30,6 +29,7 @@ from sbp_bayes.files import write_json
 from sbp_bayes.ledger import training_flops
 from sbp_bayes.model.sizes import model_config, size_named
 from sbp_bayes.model.transformer import Transformer
+from sbp_bayes.run_folder import package_version
 from sbp_bayes.seeds import generator
 from sbp_bayes.training.configuration import TrainingConfig
 from sbp_bayes.training.device_peaks import peak_flops
@@ -152,14 +152,6 @@ def in_fresh_process(size: str, form: str) -> dict:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def installed(package: str) -> str | None:
-    """Its version, None where it is missing."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--one", nargs=2, metavar=("SIZE", "FORM"), help=argparse.SUPPRESS)
@@ -177,7 +169,7 @@ def main() -> None:
             print(f"{size:>5}  {form:24} {figures}", flush=True)
     measured = torch.cuda.is_available()
     device = torch.cuda.get_device_name() if measured else None
-    versions = {"python": platform.python_version(), **{package: installed(package) for package in PACKAGES}}
+    versions = {"python": platform.python_version(), **{package: package_version(package) for package in PACKAGES}}
     if measured or not RESULTS.exists():
         write_json(RESULTS, {"device": device, "date": time.strftime("%Y-%m-%d"), "versions": versions, "rows": rows})
 

@@ -57,7 +57,7 @@ def _provenance(config: ExperimentConfig, plans, records: list[dict], stages: Pa
     return {
         "version": __version__,
         "commit": _commit(),
-        "packages": {name: _package_version(name) for name in REPORTED_PACKAGES},
+        "packages": {name: package_version(name) for name in REPORTED_PACKAGES},
         "plugins": plugins.versions(),
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
@@ -86,7 +86,8 @@ def _commit() -> str | None:
         return None
 
 
-def _package_version(name: str) -> str | None:
+def package_version(name: str) -> str | None:
+    """The version of a package, None where it is not installed."""
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
