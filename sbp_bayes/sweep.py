@@ -6,6 +6,7 @@ cells, so that a grid and single cells beside it can stand in one file.
 """
 
 import copy
+import dataclasses
 import itertools
 import re
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,7 @@ from typing import Any
 from sbp_bayes.errors import UserError
 from sbp_bayes.experiment import ExperimentConfig, default_of, experiment_from
 
+EXPERIMENT_KEYS = {field.name for field in dataclasses.fields(ExperimentConfig)}
 LARGEST = 10_000  # cells: more than that in one file is a slip of the pen
 
 
@@ -45,6 +47,10 @@ def cells_of(table: Mapping[str, Any], name: str) -> list[Cell]:
     for block, keys in blocks.items():
         if not isinstance(keys, Mapping):
             raise UserError(f"sweep.{block}: expected a table [sweep.{block}] of keys with lists of values")
+        if block in EXPERIMENT_KEYS:
+            raise UserError(
+                f"sweep.{block}: a block has a name first, as in [sweep.grid] with {block}. ... = [...] below"
+            )
         axes = dict(_axes(keys, ""))
         for key, values in axes.items():
             if not values:

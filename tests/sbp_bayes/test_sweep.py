@@ -36,6 +36,7 @@ def test_a_key_that_takes_a_list_varies_over_lists_in_a_list():
     [
         ({}, "expected tables"),
         ({"a": 3}, "sweep.a: expected a table"),
+        ({"synthesizer": {"steps": [1, 2]}}, "sweep.synthesizer: a block has a name first"),
         ({"a": {"model": {"size": []}}}, "at least one value"),
         ({"a": {"model": {"width": [3]}}}, "sweep cell a: model.width: unknown key"),
         ({"a": {"training": {"epochs": [1, -1]}}}, "sweep cell a--1: training.epochs = -1"),
