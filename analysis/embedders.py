@@ -1,9 +1,8 @@
 """Embeddings that only a known world can give (entry point group ``sbp_bayes.embedders``)."""
 
 import numpy as np
-import torch
 
-from analysis.world_source import world_of
+from analysis.world_source import tokens_of, world_of
 from sbp_bayes.documents.corpus import Corpus
 from sbp_bayes.errors import UserError
 from synthetic_worlds import exact
@@ -21,5 +20,5 @@ def concept_posterior(source: dict, corpus: Corpus) -> np.ndarray:
         raise UserError(
             f"pairing.embedder = concept-posterior: {source.get('label', 'the corpus')} has no finite set of concepts"
         )
-    tokens = torch.from_numpy(corpus.tokens[:].astype(np.int64)).view(len(corpus), -1)
+    tokens = tokens_of(corpus)
     return exact.concept_log_posterior(world, tokens).exp().numpy().astype(np.float32)

@@ -12,7 +12,7 @@ from analysis.rows import Rows
 from analysis.summary import summarise_run
 from analysis.synthesizers import ExactSynthesizer, TransformerSynthesizer, document_log_probs, wrong_synthesizers
 from analysis.trained_models import arm_checkpoints, synthesizers
-from analysis.world_source import world_of
+from analysis.world_source import tokens_of, world_of
 from sbp_bayes.documents.corpus import Corpus
 from sbp_bayes.documents.packing import DocumentSequences, Packed
 from sbp_bayes.documents.tokenizer import Tokenizer, load_tokenizer
@@ -71,7 +71,7 @@ def _information(rows: Rows, context: SeedContext) -> None:
 
 def _in_world(rows: Rows, context: SeedContext, tokenizer: Tokenizer, world: World) -> list[dict]:
     heldout = Corpus.open(context.corpus["heldout"], tokenizer)
-    tokens = _tokens(heldout)
+    tokens = tokens_of(heldout)
     _arms_in_world(rows, context, tokenizer, world, tokens)
     trained = [TransformerSynthesizer(load_model(path), tokenizer, name) for name, path in synthesizers(context)]
     d1 = tokens[: context.config.evaluation.documents]
@@ -95,7 +95,7 @@ def _arms_in_world(rows: Rows, context: SeedContext, tokenizer: Tokenizer, world
         log_probs = document_log_probs(TransformerSynthesizer(load_model(path), tokenizer), tokens)
         rows.add_loss(measures.HELDOUT_LOSS, arm, checkpoint, mean_loss(-log_probs, lengths), floor)
         rows.add_excess(arm, checkpoint, excess_loss(log_probs, exact_log_probs, lengths))
-    validation = _tokens(Corpus.open(context.corpus["validation"], tokenizer))
+    validation = tokens_of(Corpus.open(context.corpus["validation"], tokenizer))
     nats = -exact.log_evidence(world, validation)
     # Training metrics count the end of each document as a target; with one length it costs exact Bayes nothing.
     loss = mean_loss(nats, torch.full((len(nats),), validation.shape[1] + 1))
@@ -112,8 +112,3 @@ def _on_text(rows: Rows, context: SeedContext, tokenizer: Tokenizer) -> list[dic
         nats = torch.as_tensor(evaluate(load_model(path), packed).documents)
         rows.add_loss(measures.HELDOUT_LOSS, arm, checkpoint, mean_loss(nats, targets), None)
     return text_examples(context, tokenizer)
-
-
-def _tokens(corpus: Corpus) -> Tensor:
-    """(N, L) int64: the documents of a world all have one length."""
-    return torch.from_numpy(corpus.tokens[:].astype("int64")).view(len(corpus), -1)

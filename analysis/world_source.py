@@ -9,6 +9,7 @@ import pyarrow as pa
 import torch
 
 from analysis import measures
+from sbp_bayes.documents.corpus import Corpus
 from sbp_bayes.documents.sources import SplitSizes, SplitTables
 from sbp_bayes.errors import UserError
 from sbp_bayes.seeds import generator
@@ -133,6 +134,11 @@ class WorldSource:
         if isinstance(self.world, Narration):
             return {"text": pa.array(self.world.texts(documents), type=pa.string())}
         return {"tokens": pa.array(list(documents.tokens.to(torch.int32).numpy()), type=pa.list_(pa.int32()))}
+
+
+def tokens_of(corpus: Corpus) -> torch.Tensor:
+    """(N, L) int64: the documents of a world all have one length."""
+    return torch.from_numpy(corpus.tokens[:].astype("int64")).view(len(corpus), -1)
 
 
 def world_of(description: Mapping[str, Any]) -> World:

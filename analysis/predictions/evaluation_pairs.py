@@ -11,6 +11,7 @@ from analysis.predictions.subject import Subject
 from analysis.predictions.subjects import RELATED
 from analysis.rows import Rows
 from analysis.synthesizers import ExactSynthesizer
+from analysis.world_source import tokens_of
 from sbp_bayes.documents.corpus import Corpus
 from sbp_bayes.documents.tokenizer import load_tokenizer
 from sbp_bayes.experiment import SeedContext
@@ -42,5 +43,5 @@ def heldout_pairs(context: SeedContext) -> tuple[Tensor, Tensor]:
     first = torch.cat([torch.ones(1, dtype=torch.bool), held[1:, 0] != held[:-1, 0]])
     held = held[first][: context.config.evaluation.documents]
     corpus = Corpus.open(context.corpus["real"], load_tokenizer(context.tokenizer))
-    tokens = torch.from_numpy(corpus.tokens[:].astype("int64")).view(len(corpus), -1)
+    tokens = tokens_of(corpus)
     return tokens[held[:, 0]], tokens[held[:, 1]]

@@ -10,7 +10,7 @@ from analysis.predictions.pairing_law import tilted_synthesizer
 from analysis.predictions.subject import Subject
 from analysis.synthesizers import Synthesizer, TransformerSynthesizer
 from analysis.trained_models import synthesizers
-from analysis.world_source import world_of
+from analysis.world_source import tokens_of, world_of
 from sbp_bayes.documents.corpus import Corpus
 from sbp_bayes.documents.tokenizer import Tokenizer, load_tokenizer
 from sbp_bayes.experiment import SeedContext
@@ -107,5 +107,4 @@ def _pool(context: SeedContext, tokenizer: Tokenizer, world: World) -> Tensor | 
 
 def _tokens(folder: Path, tokenizer: Tokenizer) -> Tensor:
     """(N, L) int64: the documents of a world all have one length."""
-    corpus = Corpus.open(folder, tokenizer)
-    return torch.from_numpy(corpus.tokens[:].astype("int64")).view(len(corpus), -1)
+    return tokens_of(Corpus.open(folder, tokenizer))
