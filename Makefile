@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow setup clean
+.PHONY: demo test test-slow test-extras setup clean
 setup: $(VENV)/.ready
 
 # torch comes first and pinned: a looser request lets pip replace a CPU build by gigabytes of CUDA.
@@ -17,10 +17,15 @@ demo: setup
 	$(BIN)/sbp run experiments/demo.toml
 
 test: setup
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not network"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not network and not extras"
 
 test-slow: setup
-	$(BIN)/python -m pytest -m "slow or network"
+	$(BIN)/python -m pytest -m "(slow or network) and not extras"
+
+test-extras: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 '.[hub,text,eval,cluster]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(BIN)/python -m pytest -m extras
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .hypothesis
