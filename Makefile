@@ -23,8 +23,7 @@ test-slow: setup
 	$(BIN)/python -m pytest -m "(slow or network) and not extras"
 
 test-extras: setup
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 '.[hub,text,eval,cluster]'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 --editable '.[hub,text,eval,cluster]'
 	$(BIN)/python -m pytest -m extras
 
 clean:
