@@ -62,10 +62,11 @@ def plan_seed(config: ExperimentConfig, seed: int) -> SeedPlan:
     synthetic: dict[str, Stage] = {}
     # Without arms the synthesizer itself is the subject.
     pairings = list(dict.fromkeys(arm.pairing for arm in arms.values() if arm.pairing)) if arms else ["related"]
-    if pairings:
+    if pairings or any(arm.base for arm in arms.values()):
         models["base"] = stage(
             "base", "base model", {**model, "base": plain(config.base)}, {"corpus": corpus}, config.base.share
         )
+    if pairings:
         related = {"pairing": plain(pairing)}
         if pairing.plugin_embedder:
             related["version"] = plugins.version(EMBEDDERS, pairing.plugin_embedder)
@@ -107,6 +108,10 @@ def _synthesis(config, name: str, arm: Arm, corpus: Stage, models, pairs, model:
     if arm.plugin:
         settings = {**sampling, "plugin": arm.plugin, "version": plugins.version("sbp_bayes.synthesizers", arm.plugin)}
         return stage("plugin-synthesis", f"synthesis {name}", settings, {"corpus": corpus}, 0.05)
+    if arm.base:
+        prefix = config.arms.prefix if arm.base == "continuation" else 0.0
+        inputs = {"corpus": corpus, "base": models["base"]}
+        return stage("base-synthesis", f"synthesis {name}", {**sampling, "prefix": prefix}, inputs, 0.2)
     subject = "synthesizer" if arm.pairing == "related" else f"synthesizer {name}"
     if subject not in models:
         models[subject] = _tuning(config, subject, arm.pairing, corpus, models, pairs, model, stage)

@@ -5,7 +5,7 @@ from sbp_bayes.stages.corpus import build_corpus
 from sbp_bayes.stages.evaluation import evaluate
 from sbp_bayes.stages.models import train_arm, train_base, tune_synthesizer
 from sbp_bayes.stages.pairs import build_pairs
-from sbp_bayes.stages.synthesis import synthesize, synthesize_by_plugin
+from sbp_bayes.stages.synthesis import synthesize, synthesize_by_plugin, synthesize_from_base
 
 KINDS: dict[str, Kind] = {
     "corpus": Kind(build_corpus),
@@ -13,6 +13,7 @@ KINDS: dict[str, Kind] = {
     "pairs": Kind(build_pairs),
     "synthesizer": Kind(tune_synthesizer, resumable=True),
     "synthesis": Kind(synthesize),
+    "base-synthesis": Kind(synthesize_from_base),
     "plugin-synthesis": Kind(synthesize_by_plugin),
     "arm": Kind(train_arm, resumable=True),
     "evaluation": Kind(evaluate),

@@ -1,5 +1,6 @@
 """The stages that write a synthetic corpus, by a tuned synthesizer or by a plugin."""
 
+import dataclasses
 import math
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from sbp_bayes.ledger import Entry
 from sbp_bayes.seeds import generator
 from sbp_bayes.stages.data import SeedData, budget_of
 from sbp_bayes.synthesis.filters import post_filter
-from sbp_bayes.synthesis.sampler import SamplingConfig, sample
+from sbp_bayes.synthesis.sampler import Samples, SamplingConfig, sample
 from sbp_bayes.training.checkpoint import BEST, load_model
 
 
@@ -33,27 +34,60 @@ def _per_document(stage: Stage, data: SeedData) -> int:
 
 def synthesize(stage: Stage, inputs: dict[str, Path], out: Path, device: str) -> list[Entry]:
     """Sample d2 for every d1 of D, drop what the post-filter rejects, keep the reasons."""
-    data, settings, seed = SeedData(inputs["corpus"]), stage.config["synthesis"], stage.config["seed"]
+    data, seed = SeedData(inputs["corpus"]), stage.config["seed"]
     tokenizer = data.tokenizer
     model = load_model(inputs["synthesizer"] / BEST, tokenizer.fingerprint)
     seed_documents = np.tile(np.arange(len(data.real)), _per_document(stage, data))
-    prompts = [np.concatenate(([tokenizer.bos], data.real.document(i), [tokenizer.sep])) for i in seed_documents]
-    lengths = data.real.lengths
+    d1 = [data.real.document(i) for i in seed_documents]
+    prompts = [np.concatenate(([tokenizer.bos], document, [tokenizer.sep])) for document in d1]
+    config = _sampling(stage, data.real.lengths)
+    samples = sample(model, prompts, config, tokenizer, generator(seed, "sample"), stage.name, device)
+    return _keep(stage, samples, d1, seed_documents, out, tokenizer)
+
+
+def synthesize_from_base(stage: Stage, inputs: dict[str, Path], out: Path, device: str) -> list[Entry]:
+    """The base model, which has seen no pairs, goes on from the first part of every d1 of D; of a part of nothing it
+    writes a document of its own. A synthetic document is the part and what follows it.
+
+    The part is a share of d1's tokens, rounded down. The post-filter's rule on copying looks at the rest of d1 alone.
+    """
+    data, seed = SeedData(inputs["corpus"]), stage.config["seed"]
+    tokenizer = data.tokenizer
+    model = load_model(inputs["base"] / BEST, tokenizer.fingerprint)
+    seed_documents = np.tile(np.arange(len(data.real)), _per_document(stage, data))
+    d1 = [data.real.document(i) for i in seed_documents]
+    parts = [document[: int(stage.config["prefix"] * len(document))] for document in d1]
+    prompts = [np.concatenate(([tokenizer.bos], part)) for part in parts]
+    whole = _sampling(stage, data.real.lengths)
+    fixed = whole.min_tokens == whole.max_tokens
+    left = whole.max_tokens - min(map(len, parts))
+    config = dataclasses.replace(whole, min_tokens=left if fixed else 0, max_tokens=left)
+    samples = sample(model, prompts, config, tokenizer, generator(seed, "sample from base"), stage.name, device)
+    documents = [np.concatenate(both) for both in zip(parts, samples.tokens, strict=True)]
+    # What went on for longer than a document may be is as unfinished as what was cut there.
+    finished = samples.finished & np.array([len(document) <= whole.max_tokens for document in documents])
+    samples = dataclasses.replace(samples, tokens=documents, finished=finished)
+    rest = [document[len(part) :] for document, part in zip(d1, parts, strict=True)]
+    return _keep(stage, samples, rest, seed_documents, out, tokenizer)
+
+
+def _sampling(stage: Stage, lengths: np.ndarray) -> SamplingConfig:
+    """How documents are drawn that are to be like those of D, whose lengths are (N,)."""
+    settings = stage.config["synthesis"]
     fixed = int(lengths.min()) == int(lengths.max())
-    config = SamplingConfig(
+    return SamplingConfig(
         temperature=settings["temperature"],
         top_p=settings["top_p"],
         min_tokens=int(lengths.min()) if fixed else 1,
         max_tokens=settings["max_tokens"] or int(lengths.max()),
         batch_size=settings["batch_size"],
     )
-    samples = sample(model, prompts, config, tokenizer, generator(seed, "sample"), stage.name, device)
-    kept, reasons = post_filter(
-        samples,
-        [data.real.document(i) for i in seed_documents],
-        settings["repeated_shingle"],
-        settings["copied_shingle"],
-    )
+
+
+def _keep(stage: Stage, samples: Samples, given, seed_documents, out: Path, tokenizer: Tokenizer) -> list[Entry]:
+    """Write what the post-filter keeps and what it rejects; ``given``: what each document must not copy from."""
+    settings = stage.config["synthesis"]
+    kept, reasons = post_filter(samples, given, settings["repeated_shingle"], settings["copied_shingle"])
     _write_synthetic(out, tokenizer, samples.tokens, seed_documents, kept, reasons)
     return [
         Entry(stage.name, "prefill", samples.prefill_tokens, samples.prefill_flops),
