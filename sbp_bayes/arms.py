@@ -14,7 +14,7 @@ class Arm:
     pairing:   for a tuned synthesizer, the pairs it learns from: ``related`` (the experiment's pairing rule) or
                ``random``; None where no synthesizer is tuned
     plugin:    for synthesis by a registered synthesizer (entry point group ``sbp_bayes.synthesizers``), its name
-    base:      for synthesis by the base model itself: ``continuation`` of the first part of d1, or ``document``, written
+    base:      for synthesis by the base model itself: ``continuation`` of the first part of d1, or ``document``, one
                from nothing
     meaning:   one line for `sbp run --help` and the report
     """

@@ -123,7 +123,7 @@ class ArmsSettings:
         ["repetition", "sbp", "random-pairs", "exact", "oracle"], "arms to train; none: the synthesizer alone"
     )
     synthetic_share: float = key(0.5, "share of synthetic rows in an arm's budget", 0, 1)
-    prefix: float = key(0.5, "arm continuation: share of d1's tokens that the base model goes on from", 0, 1, added=True)
+    prefix: float = key(0.5, "arm continuation: share of d1's tokens that the base model continues", 0, 1, added=True)
 
 
 @dataclass(frozen=True)
