@@ -6,7 +6,6 @@ use two cores better than one stage on two threads does at the sizes that CPUs t
 
 import multiprocessing
 import os
-import signal
 import sys
 import threading
 import time
@@ -15,6 +14,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
+from sbp_bayes.engines.processes import start_worker
 from sbp_bayes.errors import UserError
 from sbp_bayes.graph import Stage, in_order, run_stage
 from sbp_bayes.progress import LineSink, Report, format_seconds, send_reports_to
@@ -61,19 +61,9 @@ def run_graph(targets: list[Stage], root: Path, workers: int, threads: int, devi
 
 
 def _start_worker(reports: Any, threads: int, parent: int) -> None:
-    """Set up a worker: Ctrl-C is the parent's business, and a worker does not outlive its parent."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
-    # The compiler's own pool of processes would multiply the workers.
-    os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
+    """Set up a worker: its reports go to its parent."""
+    start_worker(parent, threads)
     send_reports_to(reports.put)
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
     import torch
 
     torch.set_num_threads(threads)
