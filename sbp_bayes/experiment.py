@@ -135,6 +135,9 @@ class EvaluationSettings:
     controls: bool = key(True, "measure synthesizers that are wrong on purpose beside the trained one", added=True)
     predictions: bool = key(False, "put the sixteen predictions to the synthesizer (worlds of tokens)", added=True)
 
+    quality: int = key(20000, "documents of each synthetic corpus whose quality is measured (text)", 2, added=True)
+    quality_embedder: str = key("tfidf", "of their similarities; any that pairing.embedder takes", added=True)
+    judge: dict = key({}, "table: name = a registered judge of synthetic text, and its options", added=True)
 
 @dataclass(frozen=True)
 class ExperimentConfig:
