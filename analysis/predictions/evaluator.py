@@ -3,6 +3,7 @@
 Leaves findings.json, and pictures.json with the few numbers that figures are drawn from, in the seed's folder.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from analysis import measures
@@ -17,7 +18,7 @@ from analysis.rows import Rows
 from sbp_bayes.experiment import SeedContext
 from sbp_bayes.files import write_json
 from sbp_bayes.progress import Progress
-from sbp_bayes.results import Result, write_results
+from sbp_bayes.results import Result, read_results, write_results
 
 PICTURES = "pictures.json"
 
@@ -28,14 +29,16 @@ def evaluate_predictions(context: SeedContext) -> None:
     Writes ``findings.json`` and ``pictures.json``, and a row a finding (measure ``P4 entropy``) into the results. In a
     corpus whose exact Bayes nobody knows there is nothing to write.
     """
-    wanted = context.config.evaluation.predictions and why_none(context) is None
-    write_results(context.out, examine(context, context.out) if wanted else [])
+    write_results(context.out, [])
+    if context.config.evaluation.predictions and why_none(context) is None:
+        examine(context, context.out)
 
 
-def examine(context: SeedContext, folder: Path) -> list[Result]:
-    """Judge the synthesizers of a seed; ``findings.json`` and ``pictures.json`` in ``folder``, the rows as results.
+def examine(context: SeedContext, folder: Path) -> None:
+    """Judge the synthesizers of a seed: ``pictures.json`` and ``findings.json`` in ``folder``, a row each in its results.
 
-    Every synthesizer is judged; pictures are of the one of related pairs.
+    Every synthesizer is judged; pictures are of the one of related pairs. Rows of the folder's ``results.json`` that
+    say the same of another judgement are replaced, so that judging again doubles nothing.
     """
     rows = Rows(context.source["label"], context.seed)
     subjects = subjects_of(context)
@@ -47,8 +50,18 @@ def examine(context: SeedContext, folder: Path) -> list[Result]:
         add_alarm(rows, context, subject)
     drawn = {s.name: pictures_of(s) for s in subjects if s.name == measures.SYNTHESIZER}
     write_json(folder / PICTURES, drawn)
+    write_results(folder, replaced(read_results(folder), rows.results))
     write_findings(folder, [Measured(f, rows.world, context.seed) for f in found])  # last: a seed that has it is done
-    return rows.results
+
+
+def replaced(before: Sequence[Result], rows: Sequence[Result]) -> list[Result]:
+    """``before`` less what ``rows`` measure anew (same measure, subject, world, seed and place), then ``rows``."""
+
+    def key(row: Result) -> tuple:
+        return row.measure, row.subject, row.world, row.seed, row.at, row.cell
+
+    anew = {key(row) for row in rows}
+    return [*(row for row in before if key(row) not in anew), *rows]
 
 
 def judge_aloud(subject: Subject, work: str) -> list[Finding]:

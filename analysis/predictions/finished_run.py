@@ -3,13 +3,12 @@
 from pathlib import Path
 
 from analysis.predictions.evaluator import examine
-from analysis.predictions.stored import FILE
+from analysis.predictions.stored import FILE, read_findings
 from analysis.predictions.subjects import why_none
 from sbp_bayes.documents.sources import SPLITS
 from sbp_bayes.errors import UserError
 from sbp_bayes.experiment import SeedContext, experiment_from
 from sbp_bayes.files import read_json
-from sbp_bayes.results import read_results, write_results
 
 
 def context_of(run: Path, seed: int) -> SeedContext:
@@ -44,18 +43,18 @@ def context_of(run: Path, seed: int) -> SeedContext:
 def judge_run(run: Path) -> bool:
     """Findings of every seed of a run that has none yet, into ``seeds/SEED/``; what is there is kept.
 
-    Returns whether anything was missing. Raises UserError where there is nothing to judge.
+    Returns whether anything was missing. Raises UserError where there is nothing to judge, or what is there is damaged.
     """
     judged = False
     for seed in sorted(int(folder.name) for folder in (run / "seeds").glob("*") if folder.is_dir()):
         folder = run / "seeds" / str(seed)
         if (folder / FILE).exists():
+            read_findings(folder / FILE)  # a damaged one is named here, not passed over
             continue
         context = context_of(run, seed)
         reason = why_none(context)
         if reason:
             raise UserError(f"{run}: {reason}")
-        rows = examine(context, folder)
-        write_results(folder, [*read_results(folder), *rows])
+        examine(context, folder)
         judged = True
     return judged

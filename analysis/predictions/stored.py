@@ -30,15 +30,19 @@ def write_findings(folder: Path, rows: Sequence[Measured]) -> None:
 def read_findings(path: Path) -> list[Measured]:
     """Read ``findings.json`` back (``path`` is the file or its folder). Raises UserError where it is no such file."""
     file = path / FILE if path.is_dir() else path
+    rows = read_json(file)
+    if not isinstance(rows, list):
+        raise UserError(f"{file}: not a table of findings ({type(rows).__name__}; expected a list)")
     try:
-        return [_measured(row) for row in read_json(file)]
-    except (KeyError, TypeError, AttributeError) as error:
+        return [_measured(row) for row in rows]
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise UserError(f"{file}: not a table of findings ({error})") from error
 
 
 def _measured(row: dict) -> Measured:
+    row = {"control": False, **row}  # findings of before controls were told apart
     values = {f.name: row[f.name] for f in fields(Finding) if f.name != "df"}  # of one seed it is infinite
-    numbers = {name: NOT_FINITE.get(values[name], values[name]) for name in ("estimate", "se", "null")}
+    numbers = {name: float(NOT_FINITE.get(values[name], values[name])) for name in ("estimate", "se", "null")}
     return Measured(Finding(**{**values, **numbers}), row["world"], row["seed"])
 
 

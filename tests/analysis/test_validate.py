@@ -1,10 +1,12 @@
 """The command: known synthesizers, finished runs and sweeps, and what it says of bad input."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
+from analysis.predictions.finished_run import judge_run
 from sbp_bayes.cli import main
 from sbp_bayes.results import read_results
 
@@ -82,10 +84,53 @@ def test_a_sweep_is_answered_from_what_is_stored_with_one_line_a_prediction(run,
 
 def test_what_is_missing_is_judged_and_comes_out_the_same(run, capsys):
     before, seed = verdicts(run), run / "cells" / "wrong" / "seeds" / "0"
+    rows = sorted(map(str, read_results(seed)))
     (seed / "findings.json").unlink()
     main(["validate", str(run)])
     assert (seed / "findings.json").exists() and verdicts(run) == before
     assert "Verdicts" in (run / "report.html").read_text()
+    assert sorted(map(str, read_results(seed))) == rows  # judged twice, told once
+
+
+def test_a_seed_counts_as_judged_once_its_rows_are_written(run, tmp_path, monkeypatch):
+    """Stopped while it writes the rows, it is judged again, and nothing is lost or doubled."""
+    copy = shutil.copytree(run, tmp_path / "tiny", symlinks=True)
+    seed = copy / "cells" / "plain" / "seeds" / "1"
+    for file in copy.glob("cells/*/seeds/*/stages.json"):  # relative to the run's own folder
+        stages = json.loads(file.read_text())
+        cell = run / file.relative_to(copy).parents[2]
+        file.write_text(json.dumps({name: str((cell / path).resolve()) for name, path in stages.items()}))
+    rows = sorted(map(str, read_results(seed)))
+    (seed / "findings.json").unlink()
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("analysis.predictions.evaluator.write_results", stopped)
+        judge_run(copy / "cells" / "plain")
+    assert not (seed / "findings.json").exists()
+    assert judge_run(copy / "cells" / "plain") and not judge_run(copy / "cells" / "plain")
+    assert sorted(map(str, read_results(seed))) == rows
+
+
+@pytest.mark.parametrize("content", ["{", "{}", "null", "[3]", '[{"quantity": "gap"}]'])
+def test_damaged_findings_of_a_seed_are_named(run, tmp_path, capsys, content):
+    copy = shutil.copytree(run, tmp_path / "tiny", symlinks=True)
+    file = copy / "cells" / "plain" / "seeds" / "1" / "findings.json"
+    file.write_text(content)
+    assert main(["validate", str(copy)]) == 2
+    shown = capsys.readouterr().err
+    assert str(file) in shown and shown.count("\n") == 1
+
+
+def test_a_damaged_number_is_named(run, tmp_path, capsys):
+    copy = shutil.copytree(run, tmp_path / "tiny", symlinks=True)
+    file = copy / "cells" / "plain" / "seeds" / "1" / "findings.json"
+    rows = json.loads(file.read_text())
+    file.write_text(json.dumps([{**rows[0], "estimate": "much"}, *rows[1:]]))
+    assert main(["validate", str(copy)]) == 2
+    assert f"{file}: not a table of findings" in capsys.readouterr().err
 
 
 def test_exact_bayes_is_not_refuted(capsys):
