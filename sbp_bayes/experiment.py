@@ -19,7 +19,8 @@ from sbp_bayes.config_key import key
 from sbp_bayes.documents.clean_config import LANGUAGES, CleanSettings
 from sbp_bayes.documents.tokenizer_choice import TokenizerSettings, with_pinned_file
 from sbp_bayes.errors import UserError
-from sbp_bayes.pairing.config import EMBEDDERS, PairingConfig
+from sbp_bayes.pairing.config import EMBEDDERS, OWN_EMBEDDERS, PairingConfig
+from sbp_bayes.pairing.sentence_models import MINILM, PREFIX
 
 
 @dataclass(frozen=True)
@@ -134,10 +135,10 @@ class EvaluationSettings:
     examples: int = key(6, "example documents in the report", 1)
     controls: bool = key(True, "measure synthesizers that are wrong on purpose beside the trained one", added=True)
     predictions: bool = key(False, "put the sixteen predictions to the synthesizer (worlds of tokens)", added=True)
-
     quality: int = key(20000, "documents of each synthetic corpus whose quality is measured (text)", 2, added=True)
     quality_embedder: str = key("tfidf", "of their similarities; any that pairing.embedder takes", added=True)
     judge: dict = key({}, "table: name = a registered judge of synthetic text, and its options", added=True)
+
 
 @dataclass(frozen=True)
 class ExperimentConfig:
@@ -213,7 +214,7 @@ def experiment_from(table: dict) -> ExperimentConfig:
     if len(set(config.arms.names)) != len(config.arms.names):
         raise UserError(f"arms.names = {config.arms.names}: expected none twice")
     if config.pairing.plugin_embedder:
-        offered = ["tfidf", "base-model", *plugins.names(EMBEDDERS)]
+        offered = [*OWN_EMBEDDERS, MINILM, f"{PREFIX}NAME", *plugins.names(EMBEDDERS)]
         if config.pairing.embedder not in offered:
             raise UserError(f'pairing.embedder = "{config.pairing.embedder}": expected one of {", ".join(offered)}')
     for language in config.corpus.clean.languages:

@@ -9,6 +9,7 @@ from sbp_bayes.experiment import ExperimentConfig, identity_of
 from sbp_bayes.graph import Stage
 from sbp_bayes.model.sizes import size_named
 from sbp_bayes.pairing.config import EMBEDDERS
+from sbp_bayes.pairing.sentence_models import find_sentence_model
 
 STEP_DOCUMENTS = 64  # of an arm's step, at the lengths and batches of toy worlds
 
@@ -71,6 +72,10 @@ def plan_seed(config: ExperimentConfig, seed: int) -> SeedPlan:
         if pairing.plugin_embedder:
             related["version"] = plugins.version(EMBEDDERS, pairing.plugin_embedder)
         embedder = {"base": models["base"]} if pairing.uses_base_model else {}
+        if pairing.sentence_embedder:
+            found = find_sentence_model(pairing.sentence_embedder, pairing.embedding_dtype).identity()
+            settings = {"embedder": pairing.sentence_embedder, "found": found}
+            embedder = {"embeddings": stage("embeddings", "embeddings", settings, {"corpus": corpus}, 0.3)}
         pairs["related"] = stage("pairs", "related pairs", related, {"corpus": corpus, **embedder})
     if "random" in pairings:
         random = {"pairing": plain(dataclasses.replace(pairing, rule="random"))}

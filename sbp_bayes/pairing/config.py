@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 
 from sbp_bayes.config_key import key
+from sbp_bayes.pairing.sentence_models import DTYPES, is_sentence_model
 
 RULES = ("auto", "truth", "similarity", "random")
+OWN_EMBEDDERS = ("tfidf", "base-model")
 EMBEDDERS = "sbp_bayes.embedders"  # entry points: (source description, corpus of N documents) -> (N, D) vectors
 
 
@@ -17,7 +19,12 @@ class PairingConfig:
         ["concept"], "of the rule truth: latents that both documents of a pair have in common", added=True
     )
     embedder: str = key(
-        "tfidf", "of the rule similarity: tfidf, base-model (mean final hidden state), or a registered one"
+        "tfidf",
+        "of the rule similarity: tfidf, base-model (mean final hidden state), minilm, "
+        "sentence-transformers:NAME (hub name or folder), or a registered one",
+    )
+    embedding_dtype: str = key(
+        "auto", "of a sentence embedder; auto: bfloat16 where the processor has it", among=DTYPES, added=True
     )
     alpha: float = key(0.3, "cosine that a pair must exceed", -1, 1)
     top_k: int = key(20, "neighbours looked at for each document", 1)
@@ -36,5 +43,10 @@ class PairingConfig:
     @property
     def plugin_embedder(self) -> str | None:
         """The name of the registered embedder that the rule takes, None where it takes none."""
-        own = self.rule != "similarity" or self.embedder in ("tfidf", "base-model")
-        return None if own else self.embedder
+        own = self.embedder in OWN_EMBEDDERS or is_sentence_model(self.embedder)
+        return None if self.rule != "similarity" or own else self.embedder
+
+    @property
+    def sentence_embedder(self) -> str | None:
+        """The sentence embedder that the rule takes (`sbp_bayes.pairing.sentence_models`), None where it takes none."""
+        return self.embedder if self.rule == "similarity" and is_sentence_model(self.embedder) else None

@@ -120,7 +120,7 @@ def _multiplies_bfloat16() -> bool:
 class SentenceEncoder:
     """A sentence embedder in memory.
 
-    width: D of its vectors; max_tokens: what it reads of a text, the rest is not seen; tokens: read so far.
+    width: D of its vectors; max_tokens: what it reads of a text, the rest is not seen.
     """
 
     def __init__(self, model: SentenceModel, device: str = "cpu"):
@@ -128,7 +128,6 @@ class SentenceEncoder:
         self._transformer = _open(model, device)
         self.width = int(self._transformer.get_embedding_dimension())
         self.max_tokens = int(self._transformer.max_seq_length)
-        self.tokens = 0
 
     def encode(self, texts: Sequence[str], batch_size: int = 32) -> np.ndarray:
         """The texts as unit vectors: (N, D) float32. Cost: one forward pass over at most ``max_tokens`` of each."""
@@ -136,11 +135,9 @@ class SentenceEncoder:
 
         if not texts:
             return np.zeros((0, self.width), dtype=np.float32)
-        texts = list(texts)
         vectors = self._transformer.encode(
-            texts, batch_size=batch_size, show_progress_bar=False, convert_to_tensor=True
+            list(texts), batch_size=batch_size, show_progress_bar=False, convert_to_tensor=True
         )
-        self.tokens += sum(self._lengths(texts))
         return torch.nn.functional.normalize(vectors.float(), dim=1).cpu().numpy()
 
     def flops(self, tokens: float, context: float) -> float:
@@ -155,11 +152,11 @@ class SentenceEncoder:
         width = shape.num_attention_heads * getattr(shape, "head_dim", shape.hidden_size // shape.num_attention_heads)
         return forward_flops(sum(p.numel() for p in matrices), shape.num_hidden_layers, width, tokens, context)
 
-    def _lengths(self, texts: list[str]) -> list[int]:
-        found = self._transformer.tokenizer(
-            texts, truncation=True, max_length=self.max_tokens, return_attention_mask=False
-        )
-        return [len(ids) for ids in found["input_ids"]]
+    def lengths(self, texts: Sequence[str]) -> np.ndarray:
+        """How many tokens are read of each text: (N,) int64."""
+        options = {"truncation": True, "max_length": self.max_tokens, "return_attention_mask": False}
+        found = self._transformer.tokenizer(list(texts), **options)
+        return np.array([len(ids) for ids in found["input_ids"]], dtype=np.int64)
 
 
 def _open(model: SentenceModel, device: str) -> "SentenceTransformer":

@@ -2,6 +2,7 @@
 
 from sbp_bayes.graph import Kind
 from sbp_bayes.stages.corpus import build_corpus
+from sbp_bayes.stages.embeddings import build_embeddings
 from sbp_bayes.stages.evaluation import evaluate
 from sbp_bayes.stages.models import train_arm, train_base, tune_synthesizer
 from sbp_bayes.stages.pairs import build_pairs
@@ -10,6 +11,7 @@ from sbp_bayes.stages.synthesis import synthesize, synthesize_by_plugin, synthes
 KINDS: dict[str, Kind] = {
     "corpus": Kind(build_corpus),
     "base": Kind(train_base, resumable=True),
+    "embeddings": Kind(build_embeddings, resumable=True),
     "pairs": Kind(build_pairs),
     "synthesizer": Kind(tune_synthesizer, resumable=True),
     "synthesis": Kind(synthesize),

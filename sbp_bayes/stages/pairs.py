@@ -7,6 +7,7 @@ from sbp_bayes.files import read_json
 from sbp_bayes.graph import Stage
 from sbp_bayes.ledger import Entry, forward_flops
 from sbp_bayes.pairing.config import EMBEDDERS, PairingConfig
+from sbp_bayes.pairing.embeddings import open_embeddings
 from sbp_bayes.pairing.pairs import load_pairs, make_pairs, save_pairs
 from sbp_bayes.seeds import seed_for
 from sbp_bayes.stages.data import SeedData
@@ -26,6 +27,8 @@ def build_pairs(stage: Stage, inputs: dict[str, Path], out: Path, device: str) -
         entries.append(Entry(stage.name, "embedding", tokens, flops))
     config = PairingConfig(**stage.config["pairing"])
     vectors = None
+    if "embeddings" in inputs:
+        vectors = open_embeddings(inputs["embeddings"], data.real).vectors()
     if config.plugin_embedder:
         embed = plugins.load(EMBEDDERS, config.plugin_embedder)
         vectors = embed(read_json(inputs["corpus"] / "source.json"), data.real)

@@ -100,5 +100,6 @@ def test_a_key_added_later_names_a_stage_only_when_it_is_set():
 
 def test_an_unknown_embedder_is_named_with_those_that_exist():
     tables = {"name": "a", "corpus": {"world": {"name": "bow"}}, "pairing": {"rule": "similarity", "embedder": "glove"}}
-    with pytest.raises(UserError, match=r'embedder = "glove": expected one of tfidf, base-model, concept-posterior'):
+    offered = "tfidf, base-model, minilm, sentence-transformers:NAME, concept-posterior"
+    with pytest.raises(UserError, match=rf'embedder = "glove": expected one of {offered}'):
         experiment_from(tables)
