@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -52,6 +52,14 @@ class SamplingConfig:
             raise UserError(f"sampling.batch_size: expected a positive whole number, got {self.batch_size}")
 
 
+class Written(NamedTuple):
+    """One document: tokens and log_probs as in `Samples`; finished: whether it ended."""
+
+    tokens: np.ndarray
+    log_probs: np.ndarray
+    finished: bool
+
+
 @dataclass(frozen=True)
 class Samples:
     """Documents in the order of their prompts.
@@ -90,9 +98,7 @@ def sample(
         model.to(device)
     if any(len(prompt) == 0 for prompt in prompts):
         raise UserError(f"{name}: a prompt is empty, expected at least one token")
-    tokens: list[np.ndarray] = [np.empty(0, dtype=np.int64)] * len(prompts)
-    log_probs: list[np.ndarray] = [np.empty(0)] * len(prompts)
-    finished = np.zeros(len(prompts), dtype=bool)
+    documents = [Written(np.empty(0, dtype=np.int64), np.empty(0), False)] * len(prompts)
     lengths = np.array([len(prompt) for prompt in prompts], dtype=np.int64)
     with Progress(name, len(prompts), "documents") as progress:
         for first in range(0, len(prompts), WINDOW):
@@ -102,18 +108,34 @@ def sample(
             order = np.argsort(lengths[window], kind="stable")
             for start in range(0, len(order), config.batch_size):
                 chosen = order[start : start + config.batch_size]
-                batch = _Batch(model, [prompts[i] for i in window[chosen]], config, tokenizer, uniforms[chosen])
-                batch.write()
-                for row, i in enumerate(window[chosen]):
-                    tokens[i], log_probs[i], finished[i] = batch.document(row)
+                batch = [prompts[i] for i in window[chosen]]
+                written = write(model, batch, config, tokenizer, uniforms[chosen])
+                for i, document in zip(window[chosen], written, strict=True):
+                    documents[i] = document
                 progress.advance(len(chosen))
-    written = np.array([len(p) for p in log_probs], dtype=np.int64)
+    return collect(model, lengths, documents)
+
+
+@torch.no_grad()
+def write(
+    model: Transformer, prompts: list[np.ndarray], config: SamplingConfig, tokenizer: "Tokenizer", uniforms: Tensor
+) -> list[Written]:
+    """One batch: a document after each of B prompts; column t of ``uniforms`` (B, max_tokens + 1) decides token t."""
+    batch = _Batch(model, prompts, config, tokenizer, uniforms)
+    batch.write()
+    return [batch.document(row) for row in range(len(prompts))]
+
+
+def collect(model: Transformer, prompt_lengths: np.ndarray, documents: Sequence[Written]) -> Samples:
+    """``documents`` written after prompts of so many tokens (N,), with what ``model`` spends on them."""
+    lengths = np.asarray(prompt_lengths, dtype=np.int64)
+    written = np.array([len(document.log_probs) for document in documents], dtype=np.int64)
     # The last token drawn is never read, so a document of n draws costs n - 1 decoding steps.
     read = np.maximum(written - 1, 0)
     return Samples(
-        tokens,
-        log_probs,
-        finished,
+        [document.tokens for document in documents],
+        [document.log_probs for document in documents],
+        np.array([document.finished for document in documents], dtype=bool),
         prefill_tokens=int(lengths.sum()),
         decoded_tokens=int(read.sum()),
         prefill_flops=_flops(model, lengths.sum(), (lengths * (lengths + 1) / 2).sum()),
@@ -180,11 +202,11 @@ class _Batch:
                 break
             hidden = self._read(drawn, step, cache)
 
-    def document(self, row: int) -> tuple[np.ndarray, np.ndarray, bool]:
-        """Tokens without specials, log-probabilities, and whether the document ended."""
+    def document(self, row: int) -> Written:
+        """The document of prompt ``row``."""
         count, finished = int(self.counts[row]), bool(self.finished[row])
         tokens = self.tokens[row, : count - finished].cpu().numpy()
-        return tokens, self.log_probs[row, :count].cpu().numpy(), finished
+        return Written(tokens, self.log_probs[row, :count].cpu().numpy(), finished)
 
     def _draw(self, logits: Tensor, step: int) -> tuple[Tensor, Tensor]:
         """The next token of each row and its log-probability under the model, from logits (R, V) in float64."""
