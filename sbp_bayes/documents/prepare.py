@@ -1,7 +1,7 @@
 """From the documents that a source reads to the splits of an experiment: clean, without copies, divided by groups.
 
 Documents are read once, set aside on disk, and taken back split by split. Memory: some 150 bytes a document and one
-shard, not the text; disk, while it lasts: the text once (near-duplicates: `sbp_bayes.documents.minhash`).
+shard, not the text; disk, while it lasts: the text once (near-duplicates: `sbp_bayes.documents.near_copies`).
 """
 
 from array import array
@@ -17,7 +17,7 @@ from sbp_bayes.documents.clean_config import CleanSettings
 from sbp_bayes.documents.copies import Digests, first_of
 from sbp_bayes.documents.dropped import Dropped
 from sbp_bayes.documents.languages import language_of
-from sbp_bayes.documents.minhash import near_copies
+from sbp_bayes.documents.near_copies import near_copies
 from sbp_bayes.documents.parts import cut
 from sbp_bayes.documents.sources import SplitSizes
 from sbp_bayes.documents.spill import Spill, SpillWriter

@@ -1,8 +1,7 @@
 """MinHash: documents as short signatures that agree in as large a share as their sets of shingles do.
 
-Where a corpus is too large to compare all of it, signatures that agree in a whole band name the pairs worth comparing
-(Broder 1997, "On the resemblance and containment of documents"; Leskovec, Rajaraman and Ullman, chapter 3).
-Shapes: N documents, H hashes, M pairs.
+Broder (1997), On the resemblance and containment of documents. `sbp_bayes.documents.near_copies` finds a corpus's own
+near-duplicates by them. Shapes: N documents, H hashes.
 """
 
 from typing import TYPE_CHECKING
@@ -52,31 +51,6 @@ def mix(x: np.ndarray) -> np.ndarray:
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return x ^ (x >> np.uint64(31))
-
-
-def resemblance(signatures: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """An unbiased estimate of each pair's Jaccard similarity: (M,) float64, of variance J (1 - J) / H."""
-    return (signatures[pairs[:, 0]] == signatures[pairs[:, 1]]).mean(axis=1)
-
-
-def alike_in_a_band(signatures: np.ndarray, bands: int) -> np.ndarray:
-    """Pairs of documents whose signatures agree in at least one of ``bands`` equal parts: (M, 2) int64, i < j, sorted.
-
-    Bands of r places name a pair of similarity J with probability 1 - (1 - J^r)^bands. Empty documents are in no pair.
-    Time and memory grow with the square of the largest group that is alike.
-    """
-    hashes = signatures.shape[1]
-    assert bands >= 1 and hashes % bands == 0, f"{hashes} hashes do not make {bands} bands"
-    filled = np.flatnonzero((signatures != NO_SHINGLE).any(axis=1))
-    found = [np.empty((0, 2), dtype=np.int64)]
-    for band in np.split(np.ascontiguousarray(signatures[filled]), bands, axis=1):
-        rows = np.ascontiguousarray(band).view(np.dtype((np.void, 8 * band.shape[1])))[:, 0]
-        _, group = np.unique(rows, return_inverse=True)
-        order = np.argsort(group, kind="stable")
-        for members in np.split(filled[order], np.flatnonzero(np.diff(group[order])) + 1):
-            first, second = np.triu_indices(members.size, 1)
-            found.append(np.stack([members[first], members[second]], axis=1))
-    return np.unique(np.concatenate(found), axis=0)
 
 
 def _kernel_serves(device: "torch.device | str") -> bool:

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import xxhash
 
-from sbp_bayes.pairing.near_duplicates import shingles
+from sbp_bayes.pairing.minhash import signatures
+from sbp_bayes.pairing.near_duplicates import MULTIPLIER, shingles
 from sbp_bayes.pairing.terms import WORD, Terms
-from sbp_bayes.seeds import numpy_generator
 
 HASHES = 128
 FOUND = 0.98
@@ -89,46 +89,32 @@ def _write_signatures(
 ) -> Iterator[np.ndarray]:
     """The band hashes of all documents, (N,) uint64 a band, from a file; fills ``sets`` on the way."""
     bands, rows = bands_for(threshold)
-    draws = numpy_generator("minhash", bands, rows).integers(0, 2**63, (2, bands * rows), dtype=np.uint64)
-    multipliers, additions = draws[0] * 2 + 1, draws[1]
-    signatures = np.memmap(scratch / "bands.u64", dtype=np.uint64, mode="w+", shape=(bands, max(documents, 1)))
+    keys = np.memmap(scratch / "bands.u64", dtype=np.uint64, mode="w+", shape=(bands, max(documents, 1)))
     first = 0
     for texts in batches:
-        found = [np.unique(part) for part in _shingles_of(texts, n)]
-        sets.append(first, found)
-        filled = np.array([i for i, part in enumerate(found) if part.size], dtype=np.int64)
-        if filled.size:
-            hashes = np.concatenate([found[i] for i in filled])
-            starts = np.cumsum([0] + [found[i].size for i in filled[:-1]])
-            for band in range(bands):
-                key = np.zeros(filled.size, dtype=np.uint64)
-                for k in range(band * rows, (band + 1) * rows):
-                    least = np.minimum.reduceat(_mixed(hashes, multipliers[k], additions[k]), starts)
-                    key = key * np.uint64(0x9E3779B97F4A7C15) + least
-                signatures[band, first + filled] = key
-        empty = np.setdiff1d(np.arange(len(texts)), filled)
-        signatures[:, first + empty] = first + empty  # a document without words meets no other
+        terms = _terms_of(texts)
+        found, owners = shingles(terms, n)
+        starts = np.searchsorted(owners, np.arange(1, len(texts)))
+        sets.append(first, [np.unique(part) for part in np.split(found, starts)])
+        here = slice(first, first + len(texts))
+        least = signatures(terms, n, bands * rows).reshape(len(texts), bands, rows)
+        keys[:, here] = 0
+        for r in range(rows):
+            keys[:, here] = keys[:, here] * MULTIPLIER + least[:, :, r].T
+        empty = first + np.flatnonzero(terms.lengths == 0)
+        keys[:, empty] = empty  # a document without words meets no other
         first += len(texts)
     assert first == documents, (first, documents)
-    return (np.array(signatures[band, :documents]) for band in range(bands))
+    return (np.array(keys[band, :documents]) for band in range(bands))
 
 
-def _mixed(hashes: np.ndarray, multiplier: np.uint64, addition: np.uint64) -> np.ndarray:
-    """A random order of the hashes: multiply-shift, whose high bits decide."""
-    return hashes * multiplier + addition
-
-
-def _shingles_of(texts: list[str], n: int) -> list[np.ndarray]:
-    """Hashes of the runs of n words of each text, by the definition of the pairs' filter."""
+def _terms_of(texts: list[str]) -> Terms:
+    """The words of each text, as the pairs' filter reads them."""
     words = [WORD.findall(text.lower()) for text in texts]
     known: dict[str, int] = {}
-    ids = [known.setdefault(word, len(known)) for found in words for word in found]
-    offsets = np.cumsum([0] + [len(found) for found in words])
-    if not ids:
-        return [np.zeros(0, dtype=np.uint64)] * len(texts)
+    ids = np.array([known.setdefault(word, len(known)) for found in words for word in found], dtype=np.int64)
     hashes = np.array([xxhash.xxh64_intdigest(word.encode()) for word in known], dtype=np.uint64)
-    found, owners = shingles(Terms(np.array(ids, dtype=np.int64), offsets, hashes), n)
-    return np.split(found, np.searchsorted(owners, np.arange(1, len(texts))))
+    return Terms(ids, np.cumsum([0] + [len(found) for found in words]), hashes)
 
 
 def _proposed(bands: Iterable[np.ndarray]) -> np.ndarray:

@@ -3,7 +3,7 @@ import pytest
 
 from sbp_bayes.documents.copies import Digests, first_of
 from sbp_bayes.documents.languages import language_of
-from sbp_bayes.documents.minhash import FOUND, bands_for, near_copies
+from sbp_bayes.documents.near_copies import FOUND, bands_for, near_copies
 
 
 @pytest.mark.parametrize("threshold", [0.1, 0.3, 0.5, 0.7, 0.8, 0.95, 1.0])
