@@ -28,6 +28,8 @@ from paper_figs import (
 from paper_figs import tables as t
 from paper_figs.alarms import alarms
 from paper_figs.corpus_table import corpus_table
+from paper_figs.estimate_table import NOTE as ESTIMATE_NOTE
+from paper_figs.estimate_table import estimate_table
 from paper_figs.run_files import Results, read_examples, read_experiment, read_provenance, read_results
 from paper_figs.wording import count
 
@@ -126,6 +128,10 @@ def _tables(run: Path, results: Results) -> list[str]:
         if shown.rows:
             table = page.table(shown.header, shown.rows, shown.words)
             body += [f"<h2>{escape(title)}</h2>", f'<p class="muted">{escape(note)}</p>', table]
+    expected = estimate_table(read_provenance(run))
+    if expected.rows:
+        table = page.table(expected.header, expected.rows, expected.words)
+        body += ["<h2>Expected and spent</h2>", page.folded(ESTIMATE_NOTE, table)]
     ledger = t.ledger_table(read_provenance(run))
     if ledger.rows:
         total = f"all stages: {ledger.rows[-1][2]} tokens, {ledger.rows[-1][3]} FLOPs"
@@ -149,8 +155,10 @@ def _examples(run: Path) -> list[str]:
 
 
 def origin(run: Path) -> list[str]:
-    """Configuration and provenance as they were written; the ledger has its own table."""
-    provenance = {key: value for key, value in read_provenance(run).items() if key not in ("ledger", "stages")}
+    """Configuration and provenance as they were written; ledger and estimate have tables."""
+    provenance = {
+        key: value for key, value in read_provenance(run).items() if key not in ("ledger", "stages", "estimate")
+    }
     body = []
     for title, value in (("Configuration", read_experiment(run)), ("Provenance", provenance)):
         if value:

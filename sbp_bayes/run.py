@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sbp_bayes import __version__, plugins
 from sbp_bayes.errors import UserError
@@ -17,7 +18,12 @@ from sbp_bayes.experiment import ExperimentConfig, as_tables, experiment_from, l
 from sbp_bayes.files import content_hash, exclusive, read_json, write_json
 from sbp_bayes.sweep import cells_of
 
+if TYPE_CHECKING:
+    from sbp_bayes.estimate import Estimate
+    from sbp_bayes.graph import Stage
+
 COMPLETE = "complete.json"
+ESTIMATE = "estimate.json"  # of every stage, as it was expected before it was run
 CELLS = "cells.json"  # of a sweep: cell -> the values that it sets
 
 
@@ -106,7 +112,9 @@ def _run_stages(members: list[Member], tables: dict, run: Path, machine: Machine
     elif stale:
         note = f"note: {len(stale)} finished stages were made by other code than this; --fresh makes them again"
         print(note, file=sys.stderr)
-    run_graph(stages, root, machine.workers or default_workers(device), machine.threads, device)
+    workers = machine.workers or default_workers(device)
+    estimates = _estimated(stages, root, run, workers)
+    run_graph(stages, root, workers, machine.threads, device)
 
     settings = tables if "sweep" in tables else as_tables(members[0].config)
     _tell_what_is_replaced(run, settings)
@@ -118,8 +126,22 @@ def _run_stages(members: list[Member], tables: dict, run: Path, machine: Machine
         write_json(run / "experiment.json", tables)
         write_json(run / CELLS, {Path(m.folder).name: m.values for m in members})
     for member, own in zip(members, plans, strict=True):
-        write_run_folder(run / member.folder, member.config, own, root, device)
+        write_run_folder(run / member.folder, member.config, own, root, device, estimates)
     _report(run)
+
+
+def _estimated(stages: "list[Stage]", root: Path, run: Path, workers: int) -> "dict[str, Estimate]":
+    """Say what the stages to come are expected to take, and keep it; what an earlier start said of a stage stands."""
+    from sbp_bayes import estimate
+
+    found = estimate.estimate(stages, root)
+    if found:
+        print(
+            *estimate.lines(found, estimate.elapsed(stages, found, root, workers), workers), sep="\n", file=sys.stderr
+        )
+    kept = found | estimate.read_estimates(run / ESTIMATE)
+    write_json(run / ESTIMATE, kept)
+    return kept
 
 
 def _tell_what_is_replaced(run: Path, settings: dict) -> None:

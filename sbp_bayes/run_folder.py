@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 from sbp_bayes import __version__, plugins
+from sbp_bayes.estimate import Estimate, compared
 from sbp_bayes.experiment import ExperimentConfig, as_tables
 from sbp_bayes.files import read_json, write_json
 from sbp_bayes.graph import in_order, read_record
@@ -16,7 +17,14 @@ from sbp_bayes.plan import SeedPlan
 REPORTED_PACKAGES = ("torch", "triton", "pyro-ppl", "numpy", "scipy", "pyarrow", "tokenizers", "faiss-cpu")
 
 
-def write_run_folder(run: Path, config: ExperimentConfig, plans: list[SeedPlan], stages: Path, device: str) -> None:
+def write_run_folder(
+    run: Path,
+    config: ExperimentConfig,
+    plans: list[SeedPlan],
+    stages: Path,
+    device: str,
+    estimates: dict[str, Estimate],
+) -> None:
     """Write an experiment's folder anew from its finished stages: everything but what reporters write."""
     run.mkdir(parents=True, exist_ok=True)
     for name in ("seeds", "metrics"):
@@ -26,8 +34,10 @@ def write_run_folder(run: Path, config: ExperimentConfig, plans: list[SeedPlan],
         _collect(plan, stages, run)
     examples = [e for plan in plans for e in read_json(plan.evaluation.folder(stages) / "examples.json")]
     write_json(run / "examples.json", examples)
-    records = [read_record(stage, stages) for stage in in_order([plan.evaluation for plan in plans])]
-    write_json(run / "provenance.json", _provenance(config, plans, records, stages, device))
+    ordered = in_order([plan.evaluation for plan in plans])
+    records = [read_record(stage, stages) for stage in ordered]
+    provenance = _provenance(config, plans, records, stages, device)
+    write_json(run / "provenance.json", provenance | {"estimate": compared(estimates, ordered, stages)})
 
 
 def _collect(plan, stages: Path, run: Path) -> None:

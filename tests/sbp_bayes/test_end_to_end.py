@@ -76,8 +76,11 @@ def test_a_run_leaves_results_report_and_provenance(experiment):
     assert {"repetition", "sbp", "random-pairs", "exact", "oracle"} <= subjects
     provenance = json.loads((run / "provenance.json").read_text())
     assert sum(entry["tokens"] for entry in provenance["ledger"]) > 0
+    for measure in ("stages", "tokens", "flops"):
+        spent = sum(row["took"][measure] for row in provenance["estimate"])
+        assert spent <= 2 * sum(row["expected"][measure] for row in provenance["estimate"]) <= 4 * spent
     report = (run / "report.html").read_text()
-    assert "<svg" in report
+    assert "<svg" in report and "Expected and spent" in report
     assert "http://" not in report.replace("http://www.w3.org", "")
 
 

@@ -149,8 +149,8 @@ def cluster(tmp_path, monkeypatch) -> Path:
     commands = {
         "sbatch": SBATCH,
         "srun": SRUN,
-        "scontrol": "#!/bin/bash\necho one\n",
-        "squeue": "#!/bin/bash\ncat queue\n",
+        "scontrol": BASH + "echo one\n",
+        "squeue": BASH + "cat queue\n",
     }
     for name, script in commands.items():
         (tmp_path / name).write_text(script)
