@@ -114,6 +114,12 @@ class SynthesisSettings:
     batch_size: int = key(512, "documents sampled at once", 1)
     repeated_shingle: int = key(13, "drop documents that repeat a run of so many tokens; 0: keep them", 0)
     copied_shingle: int = key(0, "drop documents that share a run of so many tokens with d1; 0: keep them", 0)
+    engine: str = key(
+        "own", "who writes: the own sampler, or a server of the synthesizer", among=("own", "endpoint"), added=True
+    )
+    endpoint: str = key("http://localhost:8000", "engine endpoint: the server's address", place=True)
+    served_model: str = key("", "engine endpoint: the model's name there; empty: the one that agrees", place=True)
+    concurrency: int = key(64, "engine endpoint: requests under way at a time", 1, place=True)
 
 
 @dataclass(frozen=True)
@@ -330,7 +336,8 @@ def _checked(spec: dataclasses.Field, value: Any, name: str) -> Any:
 
 
 def identity_of(settings: dict[str, Any], kind: type = ExperimentConfig) -> dict[str, Any]:
-    """Tables of settings without the keys that were added later and stand at their default (`sbp_bayes.config_key`).
+    """Tables of settings without the keys that say where a stage runs, and without those that were added later and
+    stand at their default (`sbp_bayes.config_key`).
 
     settings: table name -> table, as `as_tables` nests them; other entries are kept as they are.
     """
@@ -338,6 +345,8 @@ def identity_of(settings: dict[str, Any], kind: type = ExperimentConfig) -> dict
     kept = {}
     for name, value in settings.items():
         f = fields.get(name)
+        if f is not None and f.metadata.get("place"):
+            continue
         if f is not None and dataclasses.is_dataclass(f.type) and isinstance(value, dict):
             value = identity_of(value, f.type)
             if not value and f.metadata.get("added"):

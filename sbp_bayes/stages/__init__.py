@@ -14,7 +14,7 @@ KINDS: dict[str, Kind] = {
     "embeddings": Kind(build_embeddings, resumable=True),
     "pairs": Kind(build_pairs),
     "synthesizer": Kind(tune_synthesizer, resumable=True),
-    "synthesis": Kind(synthesize),
+    "synthesis": Kind(synthesize, resumable=True),
     "base-synthesis": Kind(synthesize_from_base),
     "plugin-synthesis": Kind(synthesize_by_plugin),
     "arm": Kind(train_arm, resumable=True),

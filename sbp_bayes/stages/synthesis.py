@@ -2,23 +2,22 @@
 
 import dataclasses
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from sbp_bayes import plugins
-from sbp_bayes.documents.corpus import write_corpus
 from sbp_bayes.documents.tokenizer import Tokenizer
-from sbp_bayes.errors import UserError
 from sbp_bayes.files import read_json
 from sbp_bayes.graph import Stage
 from sbp_bayes.ledger import Entry
-from sbp_bayes.seeds import generator
+from sbp_bayes.seeds import generator, seed_for
 from sbp_bayes.stages.data import SeedData, budget_of
+from sbp_bayes.stages.served_synthesis import MODEL, sample_by_server
 from sbp_bayes.synthesis.filters import post_filter
 from sbp_bayes.synthesis.sampler import Samples, SamplingConfig, sample
+from sbp_bayes.synthesis.synthetic_corpus import write_synthetic
 from sbp_bayes.training.checkpoint import BEST, load_model
 
 
@@ -34,15 +33,24 @@ def _per_document(stage: Stage, data: SeedData) -> int:
 
 def synthesize(stage: Stage, inputs: dict[str, Path], out: Path, device: str) -> list[Entry]:
     """Sample d2 for every d1 of D, drop what the post-filter rejects, keep the reasons."""
+    for half_written in out.glob(".*"):
+        shutil.rmtree(half_written)
     data, seed = SeedData(inputs["corpus"]), stage.config["seed"]
     tokenizer = data.tokenizer
     model = load_model(inputs["synthesizer"] / BEST, tokenizer.fingerprint)
-    seed_documents = np.tile(np.arange(len(data.real)), _per_document(stage, data))
-    d1 = [data.real.document(i) for i in seed_documents]
-    prompts = [np.concatenate(([tokenizer.bos], document, [tokenizer.sep])) for document in d1]
+    copies = _per_document(stage, data)
+    seed_documents = np.tile(np.arange(len(data.real)), copies)
+    real = [data.real.document(i) for i in range(len(data.real))]
+    prompts = [np.concatenate(([tokenizer.bos], document, [tokenizer.sep])) for document in real]
     config = _sampling(stage, data.real.lengths)
-    samples = sample(model, prompts, config, tokenizer, generator(seed, "sample"), stage.name, device)
-    return _keep(stage, samples, d1, seed_documents, out, tokenizer)
+    if stage.config["synthesis"]["engine"] == "endpoint":
+        law = (copies, config, tokenizer, seed_for(seed, "sample"))
+        samples = sample_by_server(model, prompts, *law, stage.config["synthesis"], out, stage.name)
+    else:
+        samples = sample(model, prompts * copies, config, tokenizer, generator(seed, "sample"), stage.name, device)
+    entries = _keep(stage, samples, real * copies, seed_documents, out, tokenizer, config.min_tokens)
+    shutil.rmtree(out / MODEL, ignore_errors=True)
+    return entries
 
 
 def synthesize_from_base(stage: Stage, inputs: dict[str, Path], out: Path, device: str) -> list[Entry]:
@@ -84,11 +92,13 @@ def _sampling(stage: Stage, lengths: np.ndarray) -> SamplingConfig:
     )
 
 
-def _keep(stage: Stage, samples: Samples, given, seed_documents, out: Path, tokenizer: Tokenizer) -> list[Entry]:
+def _keep(
+    stage: Stage, samples: Samples, given, seed_documents, out: Path, tokenizer: Tokenizer, min_tokens: int = 1
+) -> list[Entry]:
     """Write what the post-filter keeps and what it rejects; ``given``: what each document must not copy from."""
     settings = stage.config["synthesis"]
-    kept, reasons = post_filter(samples, given, settings["repeated_shingle"], settings["copied_shingle"])
-    _write_synthetic(out, tokenizer, samples.tokens, seed_documents, kept, reasons)
+    kept, reasons = post_filter(samples, given, settings["repeated_shingle"], settings["copied_shingle"], min_tokens)
+    write_synthetic(out, tokenizer, samples.tokens, seed_documents, kept, reasons)
     return [
         Entry(stage.name, "prefill", samples.prefill_tokens, samples.prefill_flops),
         Entry(stage.name, "decoding", samples.decoded_tokens, samples.decoding_flops),
@@ -110,28 +120,7 @@ def synthesize_by_plugin(stage: Stage, inputs: dict[str, Path], out: Path, devic
     )
     if has_text:
         documents = data.tokenizer.encode(documents)
-    _write_synthetic(
+    write_synthetic(
         out, data.tokenizer, documents, seed_documents, np.ones(len(documents), bool), [""] * len(documents)
     )
     return []
-
-
-def _write_synthetic(out: Path, tokenizer: Tokenizer, documents, seed_documents, kept, reasons) -> None:
-    """The kept documents as a corpus in ``out``; the rejected ones with their reasons in ``rejected.parquet``."""
-    if not kept.any():
-        raise UserError(f"synthesis: the post-filter rejected all {len(kept)} documents (first reason: {reasons[0]})")
-
-    def table(rows: np.ndarray) -> pa.Table:
-        columns = {
-            "doc_id": pa.array([f"synthetic-{i}" for i in rows]),
-            "tokens": pa.array([np.asarray(documents[i], np.int32) for i in rows], pa.list_(pa.int32())),
-            "seed_doc": pa.array(seed_documents[rows], pa.int64()),
-        }
-        if tokenizer.kind != "symbols":
-            columns["text"] = pa.array([tokenizer.decode(documents[i]) for i in rows])
-        return pa.table(columns)
-
-    rejected = np.flatnonzero(~kept)
-    write_corpus(out / "corpus", [table(np.flatnonzero(kept))], tokenizer, None)
-    reasons_column = pa.array([reasons[i] for i in rejected], pa.string())
-    pq.write_table(table(rejected).append_column("reason", reasons_column), out / "rejected.parquet")

@@ -1,13 +1,11 @@
 """Synthesis through a served model: the own sampler's law and log-probabilities, resumable, and clear when it fails."""
 
-import threading
 from collections import Counter
 
 import numpy as np
 import pytest
 
 from sbp_bayes.errors import UserError
-from sbp_bayes.model.hugging_face import export_model
 from sbp_bayes.seeds import generator
 from sbp_bayes.synthesis import http_json
 from sbp_bayes.synthesis.completions import read_choice
@@ -15,7 +13,6 @@ from sbp_bayes.synthesis.endpoint import Endpoint, sample_by_endpoint
 from sbp_bayes.synthesis.finished_prompts import FILE
 from sbp_bayes.synthesis.sampler import SamplingConfig, sample
 from sbp_bayes.synthesis.scoring import score
-from sbp_bayes.synthesis.server import CompletionServer
 
 D1 = [[3, 1, 4, 1, 5, 9], [2, 6]]
 
@@ -23,24 +20,6 @@ D1 = [[3, 1, 4, 1, 5, 9], [2, 6]]
 @pytest.fixture
 def prompts(tokenizer) -> list[np.ndarray]:
     return [np.array([tokenizer.bos, *document, tokenizer.sep]) for document in D1]
-
-
-@pytest.fixture
-def serve(tokenizer, tmp_path):
-    """``serve(model)``: a server of the exported model, running in this process."""
-    servers = []
-
-    def start(model, **options) -> CompletionServer:
-        folder = tmp_path / f"exported{len(servers)}"
-        export_model(model, tokenizer, folder, context=64)
-        servers.append(CompletionServer(folder, **options))
-        threading.Thread(target=servers[-1].serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
 
 
 @pytest.fixture
