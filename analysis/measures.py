@@ -43,6 +43,31 @@ HALLUCINATION_FLOOR_PERSON = "hallucination_floor person"
 PAIRS = "pairs"
 PAIRING_PRECISION = "pairing_precision"
 
+# Quality of text (analysis.quality); the subject is an arm whose synthetic corpus is measured, or real text.
+REAL = "real"
+TEXT_REPETITION = "text repetition"  # share of documents; at = words of the run that occurs twice
+TEXT_DUPLICATES = "text duplicates"  # share of documents that equal an earlier one
+TEXT_NEAR_DUPLICATES = "text near-duplicates"
+TEXT_DISTINCT = "text distinct runs"  # share of runs; at = words of a run
+TEXT_WORDS = "text words"  # words/document
+TEXT_WORDS_QUANTILE = "text words quantile"  # at = quantile
+TEXT_LENGTH_DISTANCE = "text length distance"  # from real lengths, 0 to 1
+TEXT_PAIR_COPYING = "text pair-copying"  # share of documents with a run of 13 words of d1, or all of them in it
+TEXT_CORPUS_COPYING = "text corpus-copying"  # the same in any document of D
+TEXT_LONGEST_RUN = "text longest run of d1"  # words
+TEXT_NOVELTY_TO_D1 = "text novelty to d1"  # share of runs that d1 does not have; at = words of a run
+TEXT_NOVELTY_TO_CORPUS = "text novelty to D"
+TEXT_SIMILARITY_TO_D1 = "text similarity to d1"  # cosine
+TEXT_SIMILARITY_TO_PARTNER = "text similarity to a partner of d1"
+TEXT_SIMILARITY_TO_RANDOM = "text similarity to another d1"
+TEXT_HEADWORD = "text headword"  # share of documents whose nearest real entry, d1 left out, has d1's headword
+TEXT_HEADWORD_NAMED = "text headword named"  # share of documents that hold d1's headword
+TEXT_LOSS = "text loss under"  # nats/token; the model's name follows
+TEXT_REJECTED = "text rejected:"  # share of what was sampled; the filter's reason follows
+TEXT_NOT_FACTUAL = "text non-factual"  # share of documents, by a judge
+TEXT_IRRELEVANT = "text pair-irrelevance"
+TEXT_UNJUDGED = "text without a judgement"
+
 # Bayes gap against pairs, bits/token: points (at = pairs) and floor + scale * pairs ** -exponent through them.
 LEARNING_CURVE = "learning_curve"
 LEARNING_CURVE_FLOOR = "learning_curve floor"

@@ -28,6 +28,29 @@ HALLUCINATION_FLOOR = "hallucination_floor"
 HALLUCINATION_FLOOR_PERSON = "hallucination_floor person"
 PAIRS = "pairs"
 PAIRING_PRECISION = "pairing_precision"
+REAL = "real"
+TEXT_REPETITION = "text repetition"
+TEXT_DUPLICATES = "text duplicates"
+TEXT_NEAR_DUPLICATES = "text near-duplicates"
+TEXT_DISTINCT = "text distinct runs"
+TEXT_WORDS = "text words"
+TEXT_WORDS_QUANTILE = "text words quantile"
+TEXT_LENGTH_DISTANCE = "text length distance"
+TEXT_PAIR_COPYING = "text pair-copying"
+TEXT_CORPUS_COPYING = "text corpus-copying"
+TEXT_LONGEST_RUN = "text longest run of d1"
+TEXT_NOVELTY_TO_D1 = "text novelty to d1"
+TEXT_NOVELTY_TO_CORPUS = "text novelty to D"
+TEXT_SIMILARITY_TO_D1 = "text similarity to d1"
+TEXT_SIMILARITY_TO_PARTNER = "text similarity to a partner of d1"
+TEXT_SIMILARITY_TO_RANDOM = "text similarity to another d1"
+TEXT_HEADWORD = "text headword"
+TEXT_HEADWORD_NAMED = "text headword named"
+TEXT_LOSS = "text loss under"
+TEXT_REJECTED = "text rejected:"
+TEXT_NOT_FACTUAL = "text non-factual"
+TEXT_IRRELEVANT = "text pair-irrelevance"
+TEXT_UNJUDGED = "text without a judgement"
 LEARNING_CURVE = "learning_curve"
 LEARNING_CURVE_FLOOR = "learning_curve floor"
 LEARNING_CURVE_SCALE = "learning_curve scale"
@@ -51,6 +74,7 @@ ARM_LABELS = {
     RANDOM_PAIRS: "SBP (random pairs)",
     EXACT: "exact-Bayes text",
     ORACLE: "oracle",
+    REAL: "real",
     SBP_MINUS_RANDOM_PAIRS: "SBP less random pairs",
 }
 SYNTHESIZER_LABELS = {
