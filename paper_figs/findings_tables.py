@@ -11,26 +11,19 @@ import sys
 from pathlib import Path
 
 from paper_figs import names
-from paper_figs.run_files import Results, read_results, read_verdicts
+from paper_figs.run_files import Results, read_cells, read_experiment, read_results, read_verdicts
 from paper_figs.verdict_table import VERDICTS
-from paper_figs.wording import interval, nats, percent
+from paper_figs.wording import about, interval, nats, percent
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "findings.md"
 STORED = ROOT / "experiments" / "results" / "bayes"
 START, END = "<!-- tables: python -m paper_figs.findings_tables -->", "<!-- end of tables -->"
 KEPT = (names.BAYES_GAP_PER_TOKEN, names.BAYES_GAP, names.PAIR_INFORMATION, names.CONCEPT_ENTROPY, names.LOG_CONCEPTS)
-SHOWN = {  # cell -> how the page calls it
-    "pairs64k-long-0.1M": "W1 medium",
-    "pairs64k-hmm-0.1M": "W4 medium",
-    "pairs64k-style-0.1M": "W5 medium",
-    "hard64k-bow": "W1 hard",
-    "hard64k-hmm": "W4 hard",
-    "hard64k-style": "W5 hard",
-    "null-bow": "W1 null",
-    "null-hmm": "W4 null",
-    "null-style": "W5 null",
-}
+# Blocks of cells with plain pairs that the predictions were put to, as the page orders them; worlds as it calls them.
+PLAIN_BLOCKS = ("pairs64k-long", "pairs64k", "hard64k", "null")
+WORLDS = {"bow": "W1", "hmm": "W4", "style": "W5"}
+LARGEST = "0.1M"
 SPECIAL = {  # what cells of other pairs are there for
     "wrong": ("P7",),
     "copies": ("P8",),
@@ -60,20 +53,25 @@ def store(run: Path) -> None:
 def tables() -> str:
     """All tables in Markdown, from what is stored."""
     verdicts, results = read_verdicts(STORED), read_results(STORED)
+    shown = plain_cells(read_cells(STORED), read_experiment(STORED))
+    of_largest = {cell: title for cell, (title, size) in shown.items() if size == LARGEST}
     parts = [
         "### Verdicts by world",
-        "R refuted, I inconclusive, S supported, empty: does not apply; synthesizers of 0.1M parameters.",
-        _matrix(verdicts),
+        "R refuted, I inconclusive, S supported, C a control that was not refuted, empty: does not apply; sizes are "
+        "numbers of parameters.",
+        _matrix(verdicts, {cell: f"{title}, {size}" for cell, (title, size) in shown.items()}),
         "### What decided, refuted predictions first",
-        "Of each prediction the quantity furthest from exact Bayes, in margins (within −1 and 1 counts as equal).",
-        _deciding(verdicts),
+        "Of each prediction the quantity furthest from exact Bayes, in margins (within −1 and 1 counts as equal); "
+        f"synthesizers of {LARGEST} parameters.",
+        _deciding(verdicts, of_largest),
         "### Synthesizers of other pairs",
         _special(verdicts),
         "### The Bayes gap against the number of pairs",
         "Bits a token, mean over seeds; the fit is floor + scale x pairs^−exponent, 95 % intervals over seeds.",
         _curves(results),
         "### The gain for pretraining (P12)",
-        "Share of the oracle's gain recovered, 95 % bootstrap intervals over seeds.",
+        "Share of the oracle's gain recovered, 95 % bootstrap intervals over seeds. H(c given d1) in nats and "
+        "in shares of log C.",
         _gains(results),
     ]
     return "\n\n".join(parts)
@@ -87,15 +85,36 @@ def write_page() -> None:
     PAGE.write_text(f"{before}{START}\n\n{tables()}\n\n{END}{after}", encoding="utf-8")
 
 
-def _matrix(verdicts: list[dict]) -> str:
+def plain_cells(cells: dict[str, dict], experiment: dict) -> dict[str, tuple[str, str]]:
+    """Cell -> its world as the page calls it and the size of its synthesizer, of the cells of `PLAIN_BLOCKS`.
+
+    cells: the values that each cell sets; what it doesn't is the experiment's.
+    """
+    of_all = experiment["corpus"]["world"]
+    found = {}
+    for block in PLAIN_BLOCKS:
+        for cell, values in cells.items():
+            if values["block"] == block:
+                world = WORLDS[values.get("corpus.world.name", of_all["name"])]
+                preset = values.get("corpus.world.preset", of_all["preset"])
+                found[cell] = f"{world} {preset}", values.get("model.size", LARGEST)
+    order = {title: i for i, title in enumerate(dict.fromkeys(_preset(title) for title, _ in found.values()))}
+    return dict(sorted(found.items(), key=lambda item: (order[_preset(item[1][0])], *item[1])))
+
+
+def _preset(title: str) -> str:
+    return title.partition(" ")[2]
+
+
+def _matrix(verdicts: list[dict], cells: dict[str, str]) -> str:
     of = {(r["cell"], r["prediction"]): LETTERS[r["prediction_verdict"]] for r in _ours(verdicts)}
-    predictions = _predictions(verdicts, SHOWN)
-    rows = [[title, *[of.get((cell, p), "") for p in predictions]] for cell, title in SHOWN.items()]
+    predictions = _predictions(verdicts, cells)
+    rows = [[title, *[of.get((cell, p), "") for p in predictions]] for cell, title in cells.items()]
     return _table(["world", *predictions], rows)
 
 
-def _deciding(verdicts: list[dict]) -> str:
-    rows = [(LETTERS[r["prediction_verdict"]], *_entry(r)) for r in _furthest(verdicts, SHOWN)]
+def _deciding(verdicts: list[dict], cells: dict[str, str]) -> str:
+    rows = [(LETTERS[r["prediction_verdict"]], *_entry(r, cells)) for r in _furthest(verdicts, cells)]
     return _table(["", "prediction", "world", "quantity", "found [90 %]", "exact Bayes", "margin", "in margins"], rows)
 
 
@@ -110,13 +129,16 @@ def _special(verdicts: list[dict]) -> str:
 
 def _curves(results: Results) -> str:
     rows = []
-    for row in results.of(names.LEARNING_CURVE_EXPONENT):
-        own = [r for r in results.of(names.LEARNING_CURVE, row["subject"]) if r["world"] == row["world"]]
+    for world, subject in dict.fromkeys((r["world"], r["subject"]) for r in results.of(names.LEARNING_CURVE)):
+        own = [r for r in results.of(names.LEARNING_CURVE, subject) if r["world"] == world]
         at = sorted({r["at"] for r in own})
         means = [_mean([r["estimate"] for r in own if r["at"] == a]) for a in at]
-        floor = next(r for r in results.of(names.LEARNING_CURVE_FLOOR, row["subject"]) if r["world"] == row["world"])
-        shown = ", ".join(f"{mean:.4f} ({a / 1000:.3g}k)" for a, mean in zip(at, means, strict=True))
-        rows.append([row["world"], row["subject"], shown, interval(row, nats), interval(floor, nats)])
+        shown = ", ".join(f"{mean:.4f} ({about(a)})" for a, mean in zip(at, means, strict=True))
+        fitted = [
+            next((r for r in results.of(measure, subject) if r["world"] == world), None)
+            for measure in (names.LEARNING_CURVE_EXPONENT, names.LEARNING_CURVE_FLOOR)
+        ]
+        rows.append([world, subject, shown, *[interval(row, nats) for row in fitted]])
     return _table(["world", "synthesizer", "gap (pairs)", "exponent", "floor"], rows)
 
 
@@ -124,8 +146,9 @@ def _gains(results: Results) -> str:
     rows = []
     for cell in dict.fromkeys(r["cell"] for r in results.of(names.at_checkpoint(names.RECOVERED, names.FINAL))):
         own = Results([r for r in results.rows if r["cell"] == cell])
-        known = own.over_seeds(names.CONCEPT_ENTROPY, "world")
-        line = [own.label, nats(known["estimate"]) if known else "–"]
+        known, most = (own.over_seeds(measure, "world") for measure in (names.CONCEPT_ENTROPY, names.LOG_CONCEPTS))
+        share = f" ({percent(known['estimate'] / most['estimate'])})" if known and most else ""
+        line = [own.label, f"{nats(known['estimate'])}{share}" if known else "–"]
         for subject in (names.SBP, names.RANDOM_PAIRS, names.SBP_MINUS_RANDOM_PAIRS):
             for checkpoint in (names.FINAL, names.BEST):
                 line.append(
@@ -136,7 +159,7 @@ def _gains(results: Results) -> str:
     return _table(header, rows)
 
 
-def _entry(row: dict, cells: dict[str, str] = SHOWN) -> list[str]:
+def _entry(row: dict, cells: dict[str, str]) -> list[str]:
     found = "infinite" if row["estimate"] is None else interval(row, nats)
     away = "infinite" if row["estimate"] is None else f"{_effect(row):+.1f}".replace("-", "−")
     title = f"{row['prediction']} {row['title']}"

@@ -31,6 +31,12 @@ def count(n: int, thing: str) -> str:
     return f"{n:,} {thing}" if n == 1 else f"{n:,} {thing}s"
 
 
+def about(n: float) -> str:
+    """A large number to two significant figures: ``2k``, ``8.2k``, ``130k``, ``980``."""
+    rounded = float(f"{n:.2g}")
+    return f"{rounded:g}" if rounded < 1000 else f"{rounded / 1000:,g}k"
+
+
 def joined(parts: Sequence[str]) -> str:
     """``a, b and c``."""
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

@@ -35,7 +35,7 @@ def evaluate_predictions(context: SeedContext) -> None:
 
 
 def examine(context: SeedContext, folder: Path) -> None:
-    """Judge the synthesizers of a seed: ``pictures.json`` and ``findings.json`` in ``folder``, a row each in its results.
+    """Judge the synthesizers of a seed; ``pictures.json``, ``findings.json`` and rows of the results in ``folder``.
 
     Every synthesizer is judged; pictures are of the one of related pairs. Rows of the folder's ``results.json`` that
     say the same of another judgement are replaced, so that judging again doubles nothing.

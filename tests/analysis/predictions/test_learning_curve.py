@@ -1,5 +1,7 @@
 """The fit recovers floor and exponent; curves are found among cells that differ in their pairs alone."""
 
+import copy
+import dataclasses
 import math
 
 import numpy as np
@@ -8,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis import measures
-from analysis.predictions.learning_curve import curves, fit, learning_curves
+from analysis.predictions.learning_curve import curves, fit, learning_curves, why_no_fit
 from sbp_bayes.results import Result
 
 PAIRS = np.array([2e3, 8e3, 32e3, 128e3])
@@ -54,7 +56,7 @@ def test_a_curve_for_each_size_with_points_and_intervals():
     found = learning_curves(rows, cells)
     assert {row.subject for row in found} == {"synthesizer 0.1M", "synthesizer 1M"}
     points = [r for r in found if r.measure == measures.LEARNING_CURVE and r.subject == "synthesizer 1M"]
-    assert [(r.at, r.seed) for r in points] == [(m, s) for m in (2e3, 8e3, 32e3, 130e3) for s in (0, 1, 2)]
+    assert [(r.at, r.seed) for r in points] == [(m, s) for m in PAIRS + 1 for s in (0, 1, 2)]  # the middle seed
     assert points[0].estimate == pytest.approx(30 * 2000**-0.8)
     exponent = next(r for r in found if r.measure == measures.LEARNING_CURVE_EXPONENT)
     assert exponent.estimate == pytest.approx(0.8, abs=0.02) and exponent.n == 3
@@ -70,7 +72,64 @@ def test_one_seed_has_no_interval_and_two_numbers_of_pairs_no_curve():
     assert learning_curves(few, cells) == []
 
 
-def test_a_seed_that_lacks_a_point_is_left_out():
+def test_a_seed_that_lacks_a_point_is_shown_and_not_fitted():
     rows, cells = sweep()
+    whole = learning_curves(rows, cells)
     rows = [row for row in rows if not (row.cell == "pairs8000-1M" and row.seed == 2)]
-    assert [curve.seeds for curve in curves(rows, cells)] == [[0, 1, 2], [0, 1]]
+    complete, lacking = curves(rows, cells)
+    assert complete.complete.shape == (4, 3) and lacking.gaps.shape == (4, 3) and lacking.complete.shape == (4, 2)
+    found = learning_curves(rows, cells)
+    assert len(found) == len(whole) - 1
+    assert [row.n for row in found if row.measure == measures.LEARNING_CURVE_EXPONENT] == [3, 2]
+
+
+@pytest.mark.parametrize("border", [8450, 8549, 845])
+def test_seeds_of_nearly_equal_numbers_of_pairs_are_one_point(border):
+    """However the numbers would be rounded: a cell is a point."""
+    rows, cells = sweep(sizes=("1M",))
+    kept = [border - 1, border, border + 1]
+    rows = [
+        dataclasses.replace(row, estimate=kept[row.seed])
+        if row.cell == "pairs8000-1M" and row.measure == measures.PAIRS and row.subject == "truth"
+        else row
+        for row in rows
+    ]
+    (curve,) = curves(rows, cells)
+    assert border in curve.pairs and curve.complete.shape == (4, 3)
+
+
+def test_cells_of_one_number_of_documents_are_no_curve():
+    """Steps of training are none: three of them at one number of pairs lie on no curve against pairs."""
+    rows, cells = sweep(sizes=("1M",))
+    for cell in cells:
+        if "corpus" in cells[cell]:
+            cells[cell]["corpus"]["real"] = 1024
+    assert curves(rows, cells) == []
+
+
+def test_a_curve_that_cannot_be_fitted_says_why_and_keeps_its_points():
+    rows, cells = sweep(sizes=("1M",))
+    gaps = [row for row in rows if row.measure == measures.BAYES_GAP_PER_TOKEN and row.subject == measures.SYNTHESIZER]
+
+    def without(lost, estimate):
+        changed = [dataclasses.replace(row, estimate=estimate) if row in gaps and lost(row) else row for row in rows]
+        (curve,) = curves(changed, cells)
+        assert {row.measure for row in learning_curves(changed, cells)} == {measures.LEARNING_CURVE}
+        return why_no_fit(curve)
+
+    assert "no seed" in without(lambda row: row.cell == f"pairs{PAIRS[row.seed]:g}-1M", math.inf)
+    assert "2 numbers of pairs" in without(lambda row: row.cell in ("pairs2000-1M", "pairs8000-1M"), math.nan)
+    assert "0 or less" in without(lambda row: row.cell == "pairs2000-1M", 0.0)
+    (curve,) = curves(rows, cells)
+    assert why_no_fit(curve) is None
+
+
+def test_hard_worlds_have_a_curve_for_each_size_beside_those_of_medium_ones():
+    """As in experiments/bayes.toml: the world's preset tells worlds apart, and the size synthesizers."""
+    rows, cells = sweep()
+    hard = {f"hard-{cell}": copy.deepcopy(tables) for cell, tables in cells.items() if cell != "wrong"}
+    for tables in hard.values():
+        tables["corpus"]["options"]["preset"] = "hard"
+    rows += [dataclasses.replace(row, cell=f"hard-{row.cell}", world="bow-hard") for row in rows]
+    found = {(curve.world, curve.subject) for curve in curves(rows, {**cells, **hard})}
+    assert found == {(w, f"synthesizer {s}") for w in ("bow-medium", "bow-hard") for s in ("0.1M", "1M")}
