@@ -72,6 +72,8 @@ ARM_LABELS = {
     REPETITION: "repetition",
     SBP: "SBP",
     RANDOM_PAIRS: "SBP (random pairs)",
+    "continuation": "continuation of d1",
+    "self-generation": "self-generation",
     EXACT: "exact-Bayes text",
     ORACLE: "oracle",
     REAL: "real",

@@ -30,6 +30,8 @@ from paper_figs.alarms import alarms
 from paper_figs.corpus_table import corpus_table
 from paper_figs.estimate_table import NOTE as ESTIMATE_NOTE
 from paper_figs.estimate_table import estimate_table
+from paper_figs.paper_table1 import NOTE as TABLE1_NOTE
+from paper_figs.paper_table1 import paper_table1
 from paper_figs.run_files import Results, read_examples, read_experiment, read_provenance, read_results
 from paper_figs.wording import count
 
@@ -116,6 +118,7 @@ def _tables(run: Path, results: Results) -> list[str]:
     sections = [
         ("Arms", t.arms_table(results), f"{unit} Recovered: share of the oracle's gain over repetition."),
         ("Gain over repetition at the end of the budget", t.gains_table(results), "Nats a token below repetition."),
+        ("Table 1 of the paper", paper_table1(results), TABLE1_NOTE),
         ("Questions", t.questions_table(results), "Multiple choice by log-likelihood, mean over seeds."),
         ("What synthetic documents say", t.facts_table(results), FACTS_NOTE + t.floor_line(results)),
         ("Bayes gap", t.synthesizers_table(results), "KL from the exact predictive p(d2|d1); 0 is exact Bayes."),
