@@ -156,7 +156,7 @@ def _show(rows: Sequence["Verdict"]) -> None:
         interval = f" [{_number(row.low)}, {_number(row.high)}]" if row.low is not None else ""
         table.add_row(row.verdict, f"{place}{row.prediction} {row.title}: {row.quantity}{whose}. {row.sentence}")
         estimate = f"{_number(row.estimate)}{interval} {row.unit}"
-        table.add_row("", f"{estimate}; exact Bayes {_number(row.null)}, margin {row.margin:g} ({row.test})")
+        table.add_row("", f"{estimate}; exact Bayes {_number(row.null)}, margin {row.margin:.3g} ({row.test})")
     console.print(table)
     found = [row.verdict for row in rows]
     counts = ", ".join(f"{found.count(verdict)} {verdict}" for verdict in dict.fromkeys(found))

@@ -18,6 +18,8 @@ class Finding:
     margin: half-width of the region that counts as equal; test: "equal", "at most" (estimate <= null + margin is as
     predicted) or "at least" (estimate >= null - margin is).
     df: degrees of freedom that se was estimated with, finite where a few seeds vary more than their documents.
+    control: whether nothing in its pairs put the prediction to the test, so that being within the margin supports
+    nothing; being outside still refutes.
     """
 
     prediction: str
@@ -31,6 +33,7 @@ class Finding:
     margin: float
     test: str
     df: float = math.inf
+    control: bool = False
 
     @property
     def effect(self) -> float:
@@ -43,8 +46,9 @@ def finding(
 ) -> Finding:
     """A finding with the unit, margin and test that margins.toml fixed for it."""
     fixed = margin(prediction, quantity)
+    around = fixed.around(float(null))
     return Finding(
-        prediction, quantity, subject, float(estimate), float(se), n, fixed.unit, float(null), fixed.margin, fixed.test
+        prediction, quantity, subject, float(estimate), float(se), n, fixed.unit, float(null), around, fixed.test
     )
 
 

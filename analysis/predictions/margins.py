@@ -12,12 +12,23 @@ TESTS = ("equal", "at most", "at least")
 
 @dataclass(frozen=True)
 class Margin:
-    """How far from exact Bayes still counts as equal, in ``unit``, by which test, and why."""
+    """How far from exact Bayes still counts as equal, in ``unit``, by which test, and why.
+
+    relative: whether it is a share of what exact Bayes has instead, for quantities that are small in some worlds.
+    """
 
     margin: float
     test: str
     unit: str
     reason: str
+    relative: bool = False
+
+    def around(self, null: float) -> float:
+        """The margin in ``unit`` where exact Bayes has ``null``."""
+        return self.margin * abs(null) if self.relative else self.margin
+
+    def __str__(self) -> str:
+        return f"{self.margin:g}{' of exact' if self.relative else ''}"
 
 
 @functools.cache
@@ -39,10 +50,12 @@ def margin(prediction: str, quantity: str) -> Margin:
 
 
 def _margin(key: str, row: dict) -> Margin:
-    if set(row) != {"margin", "test", "unit", "reason"}:
+    if set(row) - {"relative"} != {"margin", "test", "unit", "reason"}:
         raise UserError(f"{key}: has {', '.join(sorted(row))}; expected margin, reason, test, unit")
     if not isinstance(row["margin"], float) or not row["margin"] > 0:
         raise UserError(f"{key}.margin = {row['margin']!r}: expected a number above 0")
+    if not isinstance(row.get("relative", False), bool):
+        raise UserError(f"{key}.relative = {row['relative']!r}: expected true or false")
     if row["test"] not in TESTS:
         raise UserError(f"{key}.test = {row['test']!r}: expected one of {', '.join(TESTS)}")
     return Margin(**row)

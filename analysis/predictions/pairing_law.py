@@ -4,13 +4,15 @@ Pairs that a rule makes have the law p(d2 | d1) = p(d2) s(d1, d2) / Z(d1), p(d2)
 posterior predictive of the concept only where the rule knows no more and no less than the concept.
 """
 
+import math
+
 import torch
 from torch import Tensor
 
 from analysis.bayes_gap import kl_by_token
 from analysis.pair_law_synthesizer import PairLawSynthesizer
 from analysis.predictions.applicability import sampled_pairs
-from analysis.predictions.finding import Finding, mean_finding, paired_finding
+from analysis.predictions.finding import Finding, mean_finding, paired_finding, ratio_finding
 from analysis.predictions.subject import Subject
 from analysis.synthesizers import BeliefSynthesizer, ExactSynthesizer, Synthesizer
 from sbp_bayes.errors import UserError
@@ -22,6 +24,7 @@ BATCH = 256
 MOST_STEPS = 500
 ENOUGH, PATIENCE = 1e-4, 5  # nats a document that so many steps must gain, or the fit ends
 HELDOUT = 8  # one pair in so many tells when to stop
+NOTHING = 1e-9  # nats a document: what rounding leaves of no information
 
 
 class TiltedSynthesizer(BeliefSynthesizer):
@@ -41,6 +44,10 @@ class TiltedSynthesizer(BeliefSynthesizer):
         (d1,) = given
         joint = (self.world.log_likelihood(d1)[..., None] + self.log_matrix).logsumexp(1)
         return torch.log_softmax(joint, 1)
+
+    def alone(self, d2: Tensor) -> Tensor:
+        """(B, L, V) the next-token law of d2 with nothing given."""
+        return self.world.predict_tokens(self.log_matrix.logsumexp(0).expand(len(d2), -1), d2)
 
 
 def latents_of(world: ConceptWorld) -> ConceptWorld:
@@ -83,25 +90,44 @@ def own_law(subject: Subject) -> Synthesizer:
     return subject.tilted or PairLawSynthesizer(subject.world, subject.pairs)
 
 
-def measure(subject: Subject) -> list[Finding]:
-    """Gap to the law of its own pairs; distance from exact Bayes, which that law fixes; dependence on d1, likewise.
+def own_law_alone(subject: Subject, d2: Tensor) -> Tensor:
+    """(B, L, V) the next-token law that `own_law` has of d2 by itself: what ignores d1 can learn from the pairs.
 
+    Related, wrong and copied partners and those of one style all have the prior of the pairs' concepts.
+    """
+    if subject.tilted is not None:
+        return subject.tilted.alone(d2)
+    prior, world = subject.pairs.prior, subject.world
+    return world.predict_tokens(world.prior_belief(len(d2)) if prior is None else prior.log().expand(len(d2), -1), d2)
+
+
+def measure(subject: Subject) -> list[Finding]:
+    """Gap to the law of its own pairs, in bits a token and as a share of what d1 says of d2 in them; distance from
+    exact Bayes, which that law fixes; dependence on d1, likewise.
+
+    The share is left out where d1 says nothing of d2, as in random pairs.
     Cost: one sample and two predictives of the own law and of exact Bayes, three predictives of the subject.
     """
     own, right = own_law(subject), ExactSynthesizer(subject.world)
     random = generator(PREDICTION, subject.seed)
-    gaps, distances, dependences = [], [], []
+    gaps, ignoring, distances, dependences = [], [], [], []
+    bits = math.log(2) * subject.d1.shape[1]  # nats a document in a bit a token
     for d1 in subject.d1.split(BATCH):
         d2, unrelated = own.sample(random, d1), d1.roll(1, 0)
         log_own, log_q = _laws(d2, d1, own, subject.synthesizer)
         gaps.append(kl_by_token(log_own, log_q).sum(1))
+        ignoring.append(kl_by_token(log_own, own_law_alone(subject, d2)).sum(1))
         other_own, other_q = _laws(d2, unrelated, own, subject.synthesizer)
         dependences.append(torch.stack([total_variation(log_q, other_q), total_variation(log_own, other_own)], 1))
         related = right.sample(random, d1)
         log_right, log_own, log_q = _laws(related, d1, right, own, subject.synthesizer)
-        distances.append(torch.stack([kl_by_token(log_right, law).sum(1) for law in (log_q, log_own)], 1))
+        distances.append(torch.stack([kl_by_token(log_right, law).sum(1) / bits for law in (log_q, log_own)], 1))
+    gap, information = torch.cat(gaps), torch.cat(ignoring)
+    findings = [mean_finding(PREDICTION, "gap to the law of its pairs", subject.name, gap / bits)]
+    if float(information.mean()) > NOTHING:
+        findings.append(ratio_finding(PREDICTION, "share of information", subject.name, gap, information))
     return [
-        mean_finding(PREDICTION, "gap to the law of its pairs", subject.name, torch.cat(gaps)),
+        *findings,
         _beside(subject, "distance from exact Bayes", distances),
         _beside(subject, "dependence on d1", dependences),
     ]

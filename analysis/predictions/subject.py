@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
@@ -10,6 +11,9 @@ from sbp_bayes.seeds import generator
 from synthetic_worlds import exact
 from synthetic_worlds.pair_sampling import PairSampling
 from synthetic_worlds.world import World
+
+if TYPE_CHECKING:
+    from analysis.predictions.pairing_law import TiltedSynthesizer
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +38,7 @@ class Subject:
     pairs: PairSampling = PairSampling()
     conditioning: int = 1
     model: TransformerSynthesizer | None = None
-    tilted: Synthesizer | None = None
+    tilted: "TiltedSynthesizer | None" = None
     pool: Tensor | None = None
 
     @property

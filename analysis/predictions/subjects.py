@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from analysis import measures
-from analysis.predictions.pairing_law import tilted_synthesizer
+from analysis.predictions.pairing_law import TiltedSynthesizer, tilted_synthesizer
 from analysis.predictions.subject import Subject
-from analysis.synthesizers import Synthesizer, TransformerSynthesizer
+from analysis.synthesizers import TransformerSynthesizer
 from analysis.trained_models import synthesizers
 from analysis.world_source import tokens_of, world_of
 from sbp_bayes.documents.corpus import Corpus
@@ -85,7 +85,7 @@ def pairs_of(pairing: PairingConfig, world: World) -> PairSampling:
     )
 
 
-def _tilted(context: SeedContext, tokenizer: Tokenizer, world: World) -> Synthesizer | None:
+def _tilted(context: SeedContext, tokenizer: Tokenizer, world: World) -> TiltedSynthesizer | None:
     """The law of pairs that a rule found by what documents say; None where sampling says what they are."""
     if context.config.pairing.rule != "similarity":
         return None

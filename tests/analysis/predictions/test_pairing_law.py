@@ -1,8 +1,10 @@
 import itertools
+import math
 
 import pytest
 import torch
 
+from analysis.bayes_gap import kl_by_token
 from analysis.pair_law_synthesizer import PairLawSynthesizer
 from analysis.predictions import pairing_law
 from analysis.predictions.pairing_law import tilted_synthesizer
@@ -111,3 +113,54 @@ def test_too_few_pairs_are_named(world):
         tilted_synthesizer(documents, torch.zeros(3, 2, dtype=torch.int64), world)
     with pytest.raises(UserError, match="many documents"):
         tilted_synthesizer(documents, torch.ones(30, 2, dtype=torch.int64), world)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        PairSampling(wrong=0.3),
+        PairSampling(near_duplicate=0.3),
+        STYLED,
+        PairSampling(prior=torch.tensor([0.9, 0.1], dtype=torch.float64)),
+    ],
+)
+def test_what_ignores_d1_is_the_mean_of_the_law_over_d1(options):
+    """By enumeration: sum over d1 of p(d1) p(d2 | d1) is the law of d2 alone, by sampling rule and tilted."""
+    world = make_world("style", concepts=2, styles=2, vocabulary=2, length=3, strength=1.0, seed=3)
+    documents = torch.tensor(list(itertools.product(range(2), repeat=3)))
+    everything = torch.cartesian_prod(torch.arange(8), torch.arange(8))
+    d1, d2 = documents[everything[:, 0]], documents[everything[:, 1]]
+    of_styles = world.concept_and_style_world()
+    matrix = torch.rand(4, 4, dtype=torch.float64, generator=generator("matrix"))
+    matrix = matrix + matrix.T
+    tilted = pairing_law.TiltedSynthesizer(of_styles, matrix / matrix.sum())
+    plain = known_subject(ExactSynthesizer(world), world, 8, 0, options)
+    for subject in (plain, Subject(tilted, world, d1, 0, plain.alone, tilted=tilted)):
+        law = pairing_law.own_law(subject)
+        alone = pairing_law.own_law_alone(subject, documents).gather(2, documents[..., None]).sum((1, 2)).exp()
+        joint = document_log_probs(law, d2, d1).exp() * alone[everything[:, 0]]
+        assert torch.allclose(joint.view(8, 8).sum(0), alone, atol=1e-12)
+        assert alone.sum() == pytest.approx(1)
+
+
+def test_a_gap_is_judged_by_the_token_and_by_what_there_is_to_learn():
+    """Documents twice as long allow twice the nats; where d1 says little, ignoring it is refuted by its share."""
+    for length in (8, 16):
+        world = make_world("bow", preset="medium", length=length, seed=0)
+        options = PairSampling(wrong=0.3)
+        subject = known_subject(PriorSynthesizer(world), world, 256, 0, options)
+        gap, share, *_ = pairing_law.measure(subject)
+        d2 = pairing_law.own_law(subject).sample(generator("P9", 0), subject.d1)
+        own = PairLawSynthesizer(world, options)
+        nats = kl_by_token(own.next_token_log_probs(d2, subject.d1), pairing_law.own_law_alone(subject, d2)).sum(1)
+        assert gap.estimate * length * math.log(2) == pytest.approx(float(nats.mean()))
+        assert share.estimate == pytest.approx(1)
+    little = PairSampling(wrong=0.9)
+    found = decide(pairing_law.measure(known_subject(PriorSynthesizer(world), world, 1024, 0, little)))
+    outcomes = {d.finding.quantity: d.outcome for d in found}
+    assert outcomes["gap to the law of its pairs"] == SUPPORTED and outcomes["share of information"] == REFUTED
+
+
+def test_random_pairs_have_no_information_to_have_a_share_of(world):
+    quantities = {f.quantity for f in pairing_law.measure(known_subject(PriorSynthesizer(world), world, 64, 0, RANDOM))}
+    assert "gap to the law of its pairs" in quantities and "share of information" not in quantities

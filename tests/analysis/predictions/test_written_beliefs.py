@@ -7,9 +7,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analysis.mixture_synthesizer import MixtureSynthesizer
 from analysis.predictions import calibration, concept_keeping, martingale
 from analysis.predictions.subject import known_subject
-from analysis.predictions.verdict import REFUTED
+from analysis.predictions.verdict import REFUTED, decide
 from analysis.synthesizers import (
     CopyingSynthesizer,
     ExactSynthesizer,
@@ -119,3 +120,13 @@ def test_exact_bayes_is_never_refuted(world, outcomes, prediction):
 def test_what_they_refute(world, outcomes, wrong, refuting):
     subject = known_subject(wrong(world), world, 4096, 0)
     assert {p for p, measure in MEASURES.items() if REFUTED in outcomes(measure(subject)).values()} == refuting
+
+
+def test_in_a_hard_world_a_fifth_less_kept_is_no_equality():
+    """Half exact Bayes, half the prior: .02 of probability, which is much of the .1 that there is to keep."""
+    world = make_world("bow", preset="hard", seed=0)
+    half = MixtureSynthesizer([ExactSynthesizer(world), PriorSynthesizer(world)], [0.5, 0.5], "half")
+    kept = concept_keeping.measure(known_subject(half, world, 4096, 0))[0]
+    assert abs(kept.estimate - kept.null) < 0.03 and abs(kept.effect) > 2
+    assert kept.margin == pytest.approx(0.05 * kept.null)
+    assert decide([kept])[0].outcome == REFUTED
