@@ -29,6 +29,18 @@ class PairingConfig:
     alpha: float = key(0.3, "cosine that a pair must exceed", -1, 1)
     top_k: int = key(20, "neighbours looked at for each document", 1)
     shingle: int = key(13, "drop pairs that share a run of so many words as near-duplicates; 0: keep them", 0)
+    containment: float = key(
+        0.0, "drop pairs that share so large a part of the shorter one's runs; 0: off", 0, 1, added=True
+    )
+    jaccard: float = key(0.0, "drop pairs that share so large a part of all their runs; 0: off", 0, 1, added=True)
+    overlap_shingle: int = key(5, "words of a run, of containment and jaccard", 1, added=True)
+    mutual: bool = key(False, "of the rule similarity: keep pairs that find each other only", added=True)
+    cap: int = key(0, "of the rule similarity: pairs that a document may be d2 of, best first; 0: any", 0, added=True)
+    exact_below: int = key(300_000, "documents up to which neighbours are searched exactly on a CPU", 0, added=True)
+    index: str = key(
+        "auto", "faiss index beyond that, a factory string; auto: IVF{2 sqrt N},PQ{D/2}x4fsr,RFlat", added=True
+    )
+    nprobe: int = key(128, "lists of the index that are looked into for each document", 1, added=True)
     pairs_per_document: int = key(8, "partners kept for each d1, the most similar first", 1)
     concept_zipf: float = key(
         0.0, "keep pairs of the k-th concept with probability k ** -zipf; 0: all", 0, 10, added=True
@@ -39,6 +51,12 @@ class PairingConfig:
     @property
     def uses_base_model(self) -> bool:
         return self.rule == "similarity" and self.embedder == "base-model"
+
+    @property
+    def reads_terms(self) -> bool:
+        """Whether words (or tokens) of the documents are needed: by TF-IDF or by a near-duplicate filter."""
+        tfidf = self.rule == "similarity" and self.embedder == "tfidf"
+        return tfidf or self.shingle > 0 or self.containment > 0 or self.jaccard > 0
 
     @property
     def plugin_embedder(self) -> str | None:

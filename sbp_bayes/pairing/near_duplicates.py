@@ -1,6 +1,7 @@
-"""Near-duplicates: two documents that share a run of n terms.
+"""Near-duplicates: two documents that share a run of n terms, or too large a part of all their runs.
 
-A pair of near-duplicates would teach the synthesizer to copy, so such pairs are dropped (the paper uses n = 13).
+A pair of near-duplicates would teach the synthesizer to copy, so such pairs are dropped (the paper drops those that
+share any run of n = 13). Shapes: N documents, M pairs.
 """
 
 import numpy as np
@@ -9,6 +10,7 @@ import scipy.sparse as sparse
 from sbp_bayes.pairing.terms import Terms
 
 MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
+PAIRS_AT_ONCE = 1 << 18
 
 
 def shingles(terms: Terms, n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -33,13 +35,40 @@ def shingles(terms: Terms, n: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def share_a_shingle(terms: Terms, pairs: np.ndarray, n: int) -> np.ndarray:
-    """Which of ``pairs`` (M, 2) are near-duplicates: (M,) bool. Cost O(n * terms + M); all False for n = 0."""
+    """Which of ``pairs`` (M, 2) have a run of ``n`` terms in common: (M,) bool. All False for n = 0."""
     if n == 0 or not len(pairs) or not terms.ids.size:
         return np.zeros(len(pairs), dtype=bool)
+    return common_shingles(terms, pairs, n)[0] > 0
+
+
+def containment_and_jaccard(terms: Terms, pairs: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """How much of their sets of runs of ``n`` terms the two documents of each pair share: two (M,) float64.
+
+    Containment: |A and B| / min(|A|, |B|); Jaccard: |A and B| / |A or B| (Broder 1997). An empty document shares 0.
+    """
+    if not len(pairs) or not terms.ids.size:
+        return np.zeros(len(pairs)), np.zeros(len(pairs))
+    common, sizes = common_shingles(terms, pairs, n)
+    first, second = sizes[pairs[:, 0]], sizes[pairs[:, 1]]
+    smaller, union = np.minimum(first, second), first + second - common
+    return common / np.maximum(smaller, 1), common / np.maximum(union, 1)
+
+
+def common_shingles(terms: Terms, pairs: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """How many different runs of ``n`` terms each of ``pairs`` (M, 2) has in common, and how many each document has:
+    (M,) and (N,) int64. Time O(n * terms + runs of the pairs' documents), memory O(n * terms).
+    """
     hashes, owners = shingles(terms, n)
     _, columns, counts = np.unique(hashes, return_inverse=True, return_counts=True)
-    shared = counts[columns] > 1  # a shingle seen once in the corpus can't be in two documents
+    shared = counts[columns] > 1  # a run seen once in the corpus can't be in two documents
     shape = (terms.documents, counts.size)
     values = np.ones(int(shared.sum()), dtype=np.int32)
     has = sparse.csr_matrix((values, (owners[shared], columns[shared])), shape=shape)
-    return np.asarray(has[pairs[:, 0]].multiply(has[pairs[:, 1]]).sum(axis=1)).ravel() > 0
+    has.data[:] = 1  # a set: a run that a document repeats counts once
+    sizes = np.bincount(owners[~shared], minlength=terms.documents) + np.diff(has.indptr)
+    common = np.empty(len(pairs), dtype=np.int64)
+    for start in range(0, len(pairs), PAIRS_AT_ONCE):
+        some = pairs[start : start + PAIRS_AT_ONCE]
+        both = has[some[:, 0]].multiply(has[some[:, 1]])
+        common[start : start + len(some)] = np.asarray(both.sum(axis=1)).ravel()
+    return common, sizes

@@ -43,8 +43,16 @@ def _nearest_dense(vectors: np.ndarray, k: int) -> Neighbours:
 
     n = len(vectors)
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)
-    scores, indices = faiss.knn(vectors, vectors, min(k + 1 + SPARE, n), metric=faiss.METRIC_INNER_PRODUCT)
-    scores = np.where((indices == np.arange(n)[:, None]) | (indices < 0), -np.inf, scores)
+    found = faiss.knn(vectors, vectors, min(k + 1 + SPARE, n), metric=faiss.METRIC_INNER_PRODUCT)
+    return best_others(*found, np.arange(n), k)
+
+
+def best_others(scores: np.ndarray, indices: np.ndarray, rows: np.ndarray, k: int) -> Neighbours:
+    """The k best of what was found for the documents ``rows`` (M,), without themselves, equal scores by index.
+
+    scores, indices: (M, K), in any order, -1 where there is none.
+    """
+    scores = np.where((indices == rows[:, None]) | (indices < 0), -np.inf, scores)
     order = np.lexsort((indices, -scores))[:, :k]
     return _padded(np.take_along_axis(indices, order, 1), np.take_along_axis(scores, order, 1), k)
 

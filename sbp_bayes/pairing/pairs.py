@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import scipy.sparse as sparse
 
 from sbp_bayes.documents.corpus import Corpus
 from sbp_bayes.documents.tokenizer import Tokenizer
@@ -17,11 +18,11 @@ from sbp_bayes.errors import UserError
 from sbp_bayes.files import atomic_write, read_json, write_json
 from sbp_bayes.pairing.config import PairingConfig
 from sbp_bayes.pairing.embed import embed_hidden_states, tfidf
-from sbp_bayes.pairing.near_duplicates import share_a_shingle
+from sbp_bayes.pairing.filters import BELOW_ALPHA, NEAR_DUPLICATE, RARER_CONCEPT, Fates, fates_of
 from sbp_bayes.pairing.plant import planted
 from sbp_bayes.pairing.rules import Candidates, same_concept, similar, uniform
-from sbp_bayes.pairing.statistics import latent_codes, pair_statistics
-from sbp_bayes.pairing.terms import Terms, document_terms
+from sbp_bayes.pairing.statistics import latent_codes, pair_statistics, precision_by_alpha
+from sbp_bayes.pairing.terms import document_terms
 from sbp_bayes.seeds import numpy_generator
 
 if TYPE_CHECKING:
@@ -29,14 +30,11 @@ if TYPE_CHECKING:
 
     from sbp_bayes.model.transformer import Transformer
 
-KEPT, BELOW_ALPHA, NEAR_DUPLICATE, OVER_CAP = "kept", "below alpha", "near-duplicate", "over the cap"
-RARER_CONCEPT = "concept made rarer"
-
 
 @dataclass(frozen=True)
 class Pairs:
-    """table: d1, d2 (int64 document indices), score (float32, null where the rule has none), kept, reason;
-    statistics: see `sbp_bayes.pairing.statistics.pair_statistics`."""
+    """table: d1, d2 (int64 document indices), d1_id, d2_id (their ids), score (float32, null where the rule has none),
+    kept, reason; statistics: see `make_pairs`."""
 
     table: pa.Table
     statistics: dict
@@ -57,44 +55,72 @@ def make_pairs(
     tokenizer: Tokenizer | None = None,
     device: "torch.device | str" = "cpu",
     vectors: np.ndarray | None = None,
+    embedder: dict | None = None,
     like: Pairs | None = None,
 ) -> Pairs:
     """Pair the documents of ``corpus`` with one another.
 
-    ``model`` and ``tokenizer`` serve the embedder base-model; ``vectors`` (N, D) are a registered embedder's.
-    ``like`` makes random pairs give each d1 as many partners as it has there; without it each d1 gets
-    ``pairs_per_document``. Only the rule truth and ``concept_zipf`` read the latents; every rule's statistics report
-    its precision where there are any.
+    ``model`` and ``tokenizer`` serve the embedder base-model; ``vectors`` (N, D) are a sentence embedder's or a
+    registered one's; ``embedder`` says which it was, for the record. ``like`` makes random pairs give each d1 as many
+    partners as it has there; without it each d1 gets ``pairs_per_document``. Only the rule truth and ``concept_zipf``
+    read the latents; every rule's statistics report its precision where there are any.
+    The statistics are those of `pair_statistics` with the rule, the fingerprints of corpus and tokenizer, the pairs by
+    reason, and of the rule similarity the embedder, the search and `precision_by_alpha`.
     UserError: truth without latents, fewer than two documents, no pair left (with the largest similarity seen).
     """
     if len(corpus) < 2:
         raise UserError(f"{corpus.folder}: pairs take at least two documents")
-    terms = document_terms(corpus) if config.shingle or _by_words(config) else None
-    if vectors is not None:
-        candidates = similar(np.ascontiguousarray(vectors, dtype=np.float32), config.top_k, device)
+    terms = document_terms(corpus) if config.reads_terms else None
+    search = {}
+    if config.rule == "similarity":
+        vectors = _vectors(corpus, config, terms, model, tokenizer, device) if vectors is None else vectors
+        candidates, how = similar(vectors, config, device)
+        search = {"embedder": embedder or {"embedder": config.embedder}, "search": how}
     else:
-        candidates = _candidates(corpus, config, seed, terms, model, tokenizer, device, like)
-    reasons = _filter(candidates, config, terms)
+        candidates = _candidates(corpus, config, seed, like)
+    fates = fates_of(candidates, config, terms, len(corpus))
     if config.concept_zipf:
-        reasons[(reasons == KEPT) & _of_rarer_concepts(corpus, candidates.d1, config, seed)] = RARER_CONCEPT
-    _check_any_left(corpus, config, candidates, reasons)
+        fates.drop(fates.kept & _of_rarer_concepts(corpus, candidates.d1, config, seed), RARER_CONCEPT)
+    _check_any_left(corpus, config, candidates, fates)
+    d2 = planted(candidates.d1, candidates.d2, fates.kept, len(corpus), config, seed)
+    ids = corpus.column("doc_id").combine_chunks()
     table = pa.table(
         {
             "d1": candidates.d1,
-            "d2": planted(candidates.d1, candidates.d2, reasons == KEPT, len(corpus), config, seed),
+            "d2": d2,
+            "d1_id": pa.DictionaryArray.from_arrays(candidates.d1.astype(np.int32), ids),
+            "d2_id": pa.DictionaryArray.from_arrays(d2.astype(np.int32), ids),
             "score": pa.array(candidates.score, mask=np.isnan(candidates.score)),
-            "kept": reasons == KEPT,
-            "reason": pa.array(reasons.tolist(), pa.string()),
+            "kept": fates.kept,
+            "reason": fates.strings(),
         }
     )
-    return Pairs(table, {"rule": config.rule, **pair_statistics(table, corpus)})
+    statistics = {
+        "rule": config.rule,
+        "corpus": corpus.fingerprint,
+        "tokenizer": corpus.tokenizer_fingerprint,
+        **search,
+        **pair_statistics(table, corpus),
+        "reasons": fates.counts(),
+    }
+    if config.rule == "similarity":
+        statistics["by_alpha"] = precision_by_alpha(candidates, fates.copies, corpus)
+    return Pairs(table, statistics)
 
 
-def _by_words(config: PairingConfig) -> bool:
-    return config.rule == "similarity" and config.embedder == "tfidf"
+def _vectors(corpus, config, terms, model, tokenizer, device) -> np.ndarray | sparse.csr_matrix:
+    """The vectors of the two embedders that need nothing but the corpus and a model of ours."""
+    if config.embedder == "tfidf":
+        return tfidf(terms)
+    if config.embedder != "base-model":
+        raise UserError(f'pairing.embedder = "{config.embedder}": takes its vectors')
+    if model is None or tokenizer is None:
+        raise UserError("pairing.embedder = 'base-model' takes a trained base model and its tokenizer")
+    return embed_hidden_states(model, corpus, tokenizer, device)
 
 
-def _candidates(corpus, config, seed, terms, model, tokenizer, device, like) -> Candidates:
+def _candidates(corpus: Corpus, config: PairingConfig, seed: int, like: Pairs | None) -> Candidates:
+    """The pairs of a rule that needs no vectors."""
     rng = numpy_generator("pairs", config.rule, seed)
     if config.rule == "truth":
         codes = latent_codes(corpus, config.latents)
@@ -105,30 +131,9 @@ def _candidates(corpus, config, seed, terms, model, tokenizer, device, like) -> 
         return same_concept(codes, config.pairs_per_document, rng)
     if config.rule == "auto":
         raise UserError("pairing.rule = 'auto': a source settles it; expected truth, similarity or random")
-    if config.rule == "random":
-        n = len(corpus)
-        per_document = np.full(n, config.pairs_per_document)
-        return uniform(n, per_document if like is None else np.bincount(like.kept[:, 0], minlength=n), rng)
-    if _by_words(config):
-        return similar(tfidf(terms), config.top_k)
-    if model is None or tokenizer is None:
-        raise UserError("pairing.embedder = 'base-model' takes a trained base model and its tokenizer")
-    return similar(embed_hidden_states(model, corpus, tokenizer, device), config.top_k, device)
-
-
-def _filter(candidates: Candidates, config: PairingConfig, terms: Terms | None) -> np.ndarray:
-    """The fate of each candidate, (M,) str. A pair without a score passes the threshold."""
-    reasons = np.full(candidates.d1.size, KEPT, dtype=object)
-    if config.shingle:
-        near = share_a_shingle(terms, np.stack([candidates.d1, candidates.d2], axis=1), config.shingle)
-        reasons[near] = NEAR_DUPLICATE
-    reasons[candidates.score <= config.alpha] = BELOW_ALPHA
-    left = np.flatnonzero(reasons == KEPT)
-    d1 = candidates.d1[left]
-    rank = np.arange(left.size) - np.searchsorted(d1, d1)  # place among the pairs of the same d1 that are left
-    if config.rule == "similarity":
-        reasons[left[rank >= config.pairs_per_document]] = OVER_CAP
-    return reasons
+    n = len(corpus)
+    per_document = np.full(n, config.pairs_per_document)
+    return uniform(n, per_document if like is None else np.bincount(like.kept[:, 0], minlength=n), rng)
 
 
 def _of_rarer_concepts(corpus: Corpus, d1: np.ndarray, config: PairingConfig, seed: int) -> np.ndarray:
@@ -140,18 +145,22 @@ def _of_rarer_concepts(corpus: Corpus, d1: np.ndarray, config: PairingConfig, se
     return numpy_generator("pairs", "concept zipf", seed).random(d1.size) >= chance
 
 
-def _check_any_left(corpus: Corpus, config: PairingConfig, candidates: Candidates, reasons: np.ndarray) -> None:
-    if (reasons == KEPT).any():
+def _check_any_left(corpus: Corpus, config: PairingConfig, candidates: Candidates, fates: Fates) -> None:
+    if fates.kept.any():
         return
-    if not candidates.d1.size:
+    counts = fates.counts()
+    if not counts:
         raise UserError(f"{corpus.folder}: no two documents could be paired by the rule {config.rule}")
-    if (reasons == BELOW_ALPHA).all():
+    if set(counts) == {BELOW_ALPHA}:
         largest = float(candidates.score.max())
         raise UserError(f"pairing.alpha = {config.alpha} leaves no pair: the largest similarity is {largest:.4f}")
-    raise UserError(
-        f"pairing.shingle = {config.shingle} leaves no pair: all {int((reasons == NEAR_DUPLICATE).sum())} pairs "
-        f"above alpha are near-duplicates"
-    )
+    if not set(counts) - {BELOW_ALPHA, NEAR_DUPLICATE}:
+        raise UserError(
+            f"pairing.shingle = {config.shingle} leaves no pair: all {counts[NEAR_DUPLICATE]} pairs "
+            f"above alpha are near-duplicates"
+        )
+    dropped = ", ".join(f"{count} {reason}" for reason, count in counts.items())
+    raise UserError(f"{corpus.folder}: pairing leaves no pair ({dropped})")
 
 
 def save_pairs(folder: Path, pairs: Pairs) -> None:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse as sparse
 
+from sbp_bayes.pairing.config import PairingConfig
+from sbp_bayes.pairing.index_search import factory_for, nearest_by_index, recall
 from sbp_bayes.pairing.neighbours import nearest
 
 if TYPE_CHECKING:
@@ -52,14 +54,26 @@ def uniform(n: int, counts: np.ndarray, rng: np.random.Generator) -> Candidates:
     return _unscored(_joined(d1), _joined(d2))
 
 
-def similar(vectors: np.ndarray | sparse.csr_matrix, top_k: int, device: "torch.device | str" = "cpu") -> Candidates:
-    """The ``top_k`` nearest documents of each, exact; the score is the cosine. ``device``: searches dense vectors."""
+def similar(
+    vectors: np.ndarray | sparse.csr_matrix, config: PairingConfig, device: "torch.device | str" = "cpu"
+) -> tuple[Candidates, dict]:
+    """The ``config.top_k`` nearest documents of each, by cosine, and how they were searched.
+
+    Exact, but for dense vectors of more than ``config.exact_below`` documents on a CPU, which a faiss index searches;
+    what it misses is told from a sample (`index_search.recall`).
+    """
     n = vectors.shape[0]
-    found = nearest(vectors, min(top_k, max(n - 1, 1)), device)
+    k = min(config.top_k, max(n - 1, 1))
+    if n > config.exact_below and not sparse.issparse(vectors) and str(device).startswith("cpu"):
+        found = nearest_by_index(vectors, k, config.index, config.nprobe)
+        factory = factory_for(n, vectors.shape[1]) if config.index == "auto" else config.index
+        how = {"method": factory, "nprobe": config.nprobe, **recall(vectors, found)}
+    else:
+        found, how = nearest(vectors, k, device), {"method": "exact", "k": k}
     valid = found.indices >= 0
     d1 = np.broadcast_to(np.arange(n)[:, None], valid.shape)
     # Rounding can lift the cosine of equal vectors above 1, and with it above every alpha.
-    return Candidates(d1[valid], found.indices[valid], np.minimum(found.scores[valid], np.float32(1)))
+    return Candidates(d1[valid], found.indices[valid], np.minimum(found.scores[valid], np.float32(1))), how
 
 
 def _distinct(rows: int, below: int, size: int, rng: np.random.Generator) -> np.ndarray:

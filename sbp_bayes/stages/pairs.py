@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from sbp_bayes import plugins
-from sbp_bayes.files import read_json
+from sbp_bayes.files import file_hash, read_json
 from sbp_bayes.graph import Stage
 from sbp_bayes.ledger import Entry, forward_flops
 from sbp_bayes.pairing.config import EMBEDDERS, PairingConfig
@@ -27,9 +27,14 @@ def build_pairs(stage: Stage, inputs: dict[str, Path], out: Path, device: str) -
         entries.append(Entry(stage.name, "embedding", tokens, flops))
     config = PairingConfig(**stage.config["pairing"])
     vectors = None
+    embedder = {"embedder": config.embedder}
     if "embeddings" in inputs:
-        vectors = open_embeddings(inputs["embeddings"], data.real).vectors()
+        embeddings = open_embeddings(inputs["embeddings"], data.real)
+        vectors, embedder = embeddings.vectors(), embeddings.description["embedder"]
+    if model is not None:
+        embedder["weights"] = file_hash(inputs["base"] / BEST)
     if config.plugin_embedder:
+        embedder["version"] = stage.config["version"]
         embed = plugins.load(EMBEDDERS, config.plugin_embedder)
         vectors = embed(read_json(inputs["corpus"] / "source.json"), data.real)
     pairs = make_pairs(
@@ -40,6 +45,7 @@ def build_pairs(stage: Stage, inputs: dict[str, Path], out: Path, device: str) -
         tokenizer=data.tokenizer,
         device=device,
         vectors=vectors,
+        embedder=embedder,
         like=load_pairs(inputs["like"]) if "like" in inputs else None,
     )
     save_pairs(out, pairs)

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from sbp_bayes.documents.corpus import write_corpus
 from sbp_bayes.documents.tokenizer import BpeTokenizer
+from sbp_bayes.pairing import near_duplicates
 from sbp_bayes.pairing.near_duplicates import share_a_shingle
 from sbp_bayes.pairing.terms import Terms, document_terms
 
@@ -46,3 +47,17 @@ def test_text_is_compared_by_words_whatever_their_case(tmp_path, n, expected):
     table = pa.table({"doc_id": ["a", "b", "c"], "text": texts})
     corpus = write_corpus(tmp_path / "c", [table], BpeTokenizer.train(texts, 256))
     assert share_a_shingle(document_terms(corpus), np.array([[0, 1], [0, 2]]), n).tolist() == expected
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.lists(st.integers(0, 2), max_size=8), min_size=2, max_size=8), st.integers(1, 4), st.data())
+def test_containment_and_jaccard_agree_with_sets_of_runs(documents, n, data):
+    pairs = np.array([(i, j) for i in range(len(documents)) for j in range(len(documents)) if i != j])
+    at_once = data.draw(st.sampled_from([1, 3, 1 << 18]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(near_duplicates, "PAIRS_AT_ONCE", at_once)
+        contained, alike = near_duplicates.containment_and_jaccard(terms_of(documents), pairs, n)
+    for pair, contains, jaccard in zip(pairs, contained, alike, strict=True):
+        a, b = (runs(documents[i], n) for i in pair)
+        assert contains == pytest.approx(len(a & b) / max(1, min(len(a), len(b))))
+        assert jaccard == pytest.approx(len(a & b) / max(1, len(a | b)))

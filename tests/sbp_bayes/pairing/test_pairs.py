@@ -19,7 +19,7 @@ from sbp_bayes.pairing.split import in_groups, split_pairs
 from sbp_bayes.pairing.statistics import chance_precision
 
 CONCEPTS = np.repeat(np.arange(4), 15)
-WORDNET = Path(__file__).parent.parent / "data" / "wordnet"
+WORDNET = Path(__file__).parents[2] / "data" / "wordnet"
 
 
 def documents(concepts, seed=0):
@@ -292,3 +292,38 @@ def test_copies_have_the_same_share_in_both_parts_of_the_split():
     for part in split_pairs(pairs, 0):
         share = (part[:, 0] == part[:, 1]).mean()
         assert abs(share - 0.1) < 4 * (0.09 / len(part)) ** 0.5
+
+
+def test_the_table_by_alpha_agrees_with_pairing_at_each_alpha(corpus):
+    wide = dict(top_k=59, pairs_per_document=59, shingle=3)
+    rows = make_pairs(corpus, config("similarity", alpha=0.2, **wide), 0).statistics["by_alpha"]
+    assert [row["alpha"] for row in rows] == [round(-1 + 0.05 * i, 6) for i in range(41)]
+    for row in (row for row in rows if row["alpha"] in (0.05, 0.5, 0.8)):
+        pairs = make_pairs(corpus, config("similarity", alpha=row["alpha"], **wide), 0)
+        statistics, kept = pairs.statistics, pairs.kept
+        assert row["pairs"] == statistics["kept_pairs"] > 0
+        assert row["near_duplicates"] == statistics["near_duplicates"]
+        assert row["share_with_partner"] == pytest.approx(1 - statistics["share_without_partner"])
+        assert row["precision"] == pytest.approx(statistics["precision"])
+        best = kept[np.unique(kept[:, 0], return_index=True)[1]]
+        assert row["top1_precision"] == pytest.approx((CONCEPTS[best[:, 0]] == CONCEPTS[best[:, 1]]).mean())
+    assert (rows[-1]["pairs"], rows[-1]["precision"]) == (0, None)
+
+
+def test_pairs_say_where_they_come_from(corpus):
+    pairs = make_pairs(corpus, config("similarity", alpha=0.5, cap=3, mutual=True, jaccard=0.9), 0)
+    statistics = pairs.statistics
+    assert statistics["corpus"] == corpus.fingerprint
+    assert statistics["tokenizer"] == corpus.tokenizer_fingerprint
+    assert statistics["embedder"] == {"embedder": "tfidf"}
+    assert statistics["search"] == {"method": "exact", "k": 20}
+    assert sum(statistics["reasons"].values()) == statistics["candidate_pairs"]
+    assert statistics["most_as_d2"] == np.bincount(pairs.kept[:, 1]).max() <= 3
+    assert statistics["share_related"] == 1.0
+    row = pairs.table.slice(5, 1).to_pylist()[0]
+    assert (row["d1_id"], row["d2_id"]) == (str(row["d1"]), str(row["d2"]))
+
+
+def test_pairs_that_no_filter_alone_took_away_are_counted(corpus):
+    with pytest.raises(UserError, match=r"pairing leaves no pair \(\d+ below alpha, \d+ near-duplicate by Jaccard\)$"):
+        make_pairs(corpus, config("similarity", alpha=0.3, jaccard=0.01, overlap_shingle=1), 0)

@@ -1,0 +1,112 @@
+"""Approximate neighbours by a faiss index, for more documents than an exact search can compare, and what it misses.
+
+Shapes: N documents, D width, k neighbours.
+"""
+
+import contextlib
+import io
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sbp_bayes.errors import UserError
+from sbp_bayes.pairing.neighbours import Neighbours, best_others
+from sbp_bayes.progress import Progress
+from sbp_bayes.seeds import numpy_generator
+
+if TYPE_CHECKING:
+    import faiss
+
+BLOCK = 16384  # queries searched at once
+REFINED = 10  # candidates whose exact scores are computed, for each neighbour asked for
+SAMPLE = 1000  # documents whose exact neighbours the recall is told from
+TOLERANCE = 1e-5  # of a score: what float32 sums in another order differ by
+
+
+def factory_for(n: int, width: int) -> str:
+    """IVF{~2 sqrt N},PQ{D/2}x4fsr,RFlat: a few lists are scanned by 4-bit codes, and the best scored exactly."""
+    lists = max(1, min(2 ** round(np.log2(2 * n**0.5)), n // 40))  # k-means wants some 40 points a list
+    return f"IVF{lists},PQ{max(1, width // 2)}x4fsr,RFlat"
+
+
+def build_index(vectors: np.ndarray, factory: str = "auto", nprobe: int = 128) -> "faiss.Index":
+    """An index by inner product, trained on (a sample of) ``vectors`` (N, D) float32 and holding them all.
+
+    UserError: a factory string that faiss doesn't understand, or that the vectors don't fit.
+    """
+    index = trained_index(vectors, factory, nprobe)
+    index.add(vectors)
+    return index
+
+
+def trained_index(vectors: np.ndarray, factory: str = "auto", nprobe: int = 128, documents: int = 0) -> "faiss.Index":
+    """An empty index trained on ``vectors`` (N, D) float32, to hold ``documents`` in the end (0: N)."""
+    import faiss
+
+    factory = factory_for(documents or len(vectors), vectors.shape[1]) if factory == "auto" else factory
+    try:
+        index = faiss.index_factory(vectors.shape[1], factory, faiss.METRIC_INNER_PRODUCT)
+        index.train(vectors)
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise UserError(f'pairing.index = "{factory}": faiss refuses it ({reason})') from error
+    lists = faiss.try_extract_index_ivf(index)
+    if lists is not None:
+        lists.nprobe = min(nprobe, lists.nlist)
+    if isinstance(index, faiss.IndexRefine):
+        index.k_factor = REFINED
+    return index
+
+
+def nearest_by_index(vectors: np.ndarray, k: int, factory: str = "auto", nprobe: int = 128) -> Neighbours:
+    """About the k documents of the largest inner product with each, other than itself; equal scores by index.
+
+    vectors: (N, D) float32. Memory O(N D) twice over.
+    """
+    index = build_index(vectors, factory, nprobe)
+    if _is_flat(index):
+        return best_others(*_list_by_list(index, vectors, k + 1), np.arange(len(vectors)), k)
+    scores = np.empty((len(vectors), k), dtype=np.float32)
+    indices = np.empty((len(vectors), k), dtype=np.int64)
+    with Progress("nearest neighbours", len(vectors), "documents") as progress:
+        for start in range(0, len(vectors), BLOCK):
+            rows = np.arange(start, min(start + BLOCK, len(vectors)))
+            found = best_others(*index.search(vectors[rows], k + 1), rows, k)
+            scores[rows], indices[rows] = found.scores, found.indices
+            progress.advance(rows.size)
+    return Neighbours(indices, scores)
+
+
+def _is_flat(index: "faiss.Index") -> bool:
+    import faiss
+
+    return type(faiss.downcast_index(index)) is faiss.IndexIVFFlat
+
+
+def _list_by_list(index: "faiss.Index", queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """A search that compares each list with all the queries that probe it: one product of matrices a list."""
+    from faiss.contrib.big_batch_search import big_batch_search
+
+    with contextlib.redirect_stdout(io.StringIO()):  # it reports its progress there
+        return big_batch_search(index, queries, k, method="knn_function", verbose=0)
+
+
+def recall(vectors: np.ndarray, found: Neighbours, seed: int = 0, sample: int = SAMPLE) -> dict:
+    """The share of the k exact neighbours that ``found`` has, over ``sample`` documents: recall, its standard error,
+    k and rows. A neighbour as similar as the k-th counts, so that ties don't.
+    """
+    import faiss
+
+    n, k = found.indices.shape
+    rows = np.sort(numpy_generator("recall", seed).choice(n, min(sample, n), replace=False))
+    exact = best_others(*faiss.knn(vectors[rows], vectors, min(k + 1, n), metric=faiss.METRIC_INNER_PRODUCT), rows, k)
+    wanted = np.minimum(np.isfinite(exact.scores).sum(axis=1), k)
+    last = np.take_along_axis(exact.scores, np.maximum(wanted - 1, 0)[:, None], 1)
+    hits = (found.scores[rows] >= last - TOLERANCE).sum(axis=1)
+    share = np.minimum(hits, wanted) / np.maximum(wanted, 1)
+    return {
+        "k": k,
+        "rows": int(rows.size),
+        "recall": float(share.mean()),
+        "se": float(share.std(ddof=1) / rows.size**0.5) if rows.size > 1 else None,
+    }
