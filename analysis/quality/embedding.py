@@ -1,4 +1,4 @@
-"""Texts as unit vectors, whose products are similarities: TF-IDF fitted on D, or an embedder that pairing takes."""
+"""Texts as unit vectors, whose products are similarities: by TF-IDF, or by an embedder that pairing takes."""
 
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
@@ -31,7 +31,7 @@ def tfidf_embedder(batches: Iterable[list[str]]) -> Embed:
 def embedder_named(name: str, batches: Iterable[list[str]], source: dict, tokenizer: Tokenizer) -> Embed:
     """``tfidf``, a sentence embedder as `pairing.embedder` names it, or one registered under ``sbp_bayes.embedders``.
 
-    batches: texts of D, read for TF-IDF alone; source, tokenizer: what a registered embedder is given, with a corpus of
+    batches: real texts, read for TF-IDF alone; source, tokenizer: what a registered embedder is given, with a corpus of
     the texts. UserError for a name that means none of these.
     """
     from sbp_bayes.pairing.embeddings import encoder

@@ -1,5 +1,7 @@
 """The evaluator plugin ``quality`` (entry point group ``sbp_bayes.evaluators``): how good a run's synthetic text is."""
 
+from itertools import chain
+
 import pyarrow.parquet as pq
 
 from analysis import measures
@@ -46,9 +48,9 @@ def measure_quality(rows: Rows, context: SeedContext) -> None:
     training, heldout = RealText(corpus, related), RealText(Corpus.open(context.corpus["heldout"], tokenizer), None)
     columns = columns_of(context, training, heldout, tokenizer)
     words = [hashed_words(column.texts) for column in columns]
-    embed = embedder_named(
-        context.config.evaluation.quality_embedder, corpus.batches("text"), context.source, tokenizer
-    )
+    # Held-out text too, or its headwords would be no words of TF-IDF's.
+    known = chain(corpus.batches("text"), heldout.corpus.batches("text"))
+    embed = embedder_named(context.config.evaluation.quality_embedder, known, context.source, tokenizer)
     sources = [*[training] * len(context.synthetic), heldout]
     headwords = _headwords(training, heldout, context.seed)
     size = min(len(column.texts) for column in columns)
