@@ -24,6 +24,7 @@ CHECKPOINTS = (FINAL, BEST)
 EXCESS_LOSS = "excess_loss"  # nats/token above exact Bayes
 EXCESS_LOSS_PER_DOCUMENT = "excess_loss_per_document"  # nats/document
 HELDOUT_LOSS = "heldout_loss"  # nats/token
+HELDOUT_LOSS_OF = "heldout_loss of"  # nats/token; a source of the corpus follows
 GAIN = "gain"  # nats/token: repetition minus the arm
 RECOVERED = "recovered"  # share of the oracle gap: (repetition - arm) / (repetition - oracle)
 
@@ -38,6 +39,9 @@ FACTS_KEPT = "facts_kept"  # share of what d1 and d2 both mention that they agre
 UNTRUE_FACTS = "untrue_facts"  # share of d2's facts that are not true of d1's person
 HALLUCINATION_FLOOR = "hallucination_floor"  # of one attribute, mean over attributes
 HALLUCINATION_FLOOR_PERSON = "hallucination_floor person"
+
+# Tasks of lm-evaluation-harness: share of items or perplexity; the task's name and the harness's metric follow.
+TASK = "task"
 
 # Pairs; the subject is the pairing rule.
 PAIRS = "pairs"

@@ -75,13 +75,13 @@ def read_wordnet(package: Path) -> tuple[dict[str, list[str]], list[Entry]]:
     """
     glosses: dict[str, list[str]] = {}
     senses: dict[str, list[tuple[str, str]]] = {}
-    for part, lines in _wordnet_files(package).items():
+    for part, lines in wordnet_files(package).items():
         for line in lines:
             if line.startswith("  ") or " | " not in line:
                 continue
             head, gloss = line.rstrip().split(" | ", 1)
             fields = head.split(" ")
-            words = [_lemma(word) for word in fields[4 : 4 + 2 * int(fields[3], 16) : 2]]
+            words = [lemma(word) for word in fields[4 : 4 + 2 * int(fields[3], 16) : 2]]
             for word in words:
                 glosses.setdefault(word, []).append(gloss)
             if text := _gloss_text(gloss):
@@ -89,7 +89,8 @@ def read_wordnet(package: Path) -> tuple[dict[str, list[str]], list[Entry]]:
     return glosses, [Entry(word, found) for word, found in senses.items()]
 
 
-def _lemma(word: str) -> str:
+def lemma(word: str) -> str:
+    """A word of a synset as it is written: lower case, spaces, without the marker of an adjective's place."""
     return WORDNET_MARKER.sub("", word).replace("_", " ").lower()
 
 
@@ -103,7 +104,8 @@ def _gloss_text(gloss: str) -> str:
     return "" if DEBRIS.search(text.lstrip("(")) else text
 
 
-def _wordnet_files(package: Path) -> dict[str, list[str]]:
+def wordnet_files(package: Path) -> dict[str, list[str]]:
+    """The lines of WordNet's data file of each part of speech, from npm's tarball or Debian's package."""
     debian = package.read_bytes()[:7] == b"!<arch>"
     with open_package(package) if debian else tarfile.open(package) as archive:
         members = {Path(name).name: name for name in archive.getnames() if "/data." in name}

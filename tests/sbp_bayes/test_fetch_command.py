@@ -1,13 +1,10 @@
-import gzip
-import io
 import json
 import shutil
-import string
-import tarfile
 import zipfile
 from dataclasses import replace
 
 import pytest
+from dictd_package import dictd_package
 from prepared_text import cleaned
 
 from sbp_bayes.cli import main
@@ -32,46 +29,11 @@ BLOCKS = [
     ("abc", "ABC\n       Always Be Careful\n       \n\n       \n"),
 ]
 needs_dpkg = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="needs dpkg-deb")
-DIGITS = string.ascii_uppercase + string.ascii_lowercase + string.digits + "+/"
 
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-
-def number(value):
-    return (number(value // 64) if value >= 64 else "") + DIGITS[value % 64]
-
-
-def dictd_package(path, name):
-    """A Debian package of a dictionary; its second entry has two headwords."""
-    text, index = b"", []
-    for word, block in BLOCKS:
-        index.append(f"{word}\t{number(len(text))}\t{number(len(block.encode()))}")
-        text += block.encode()
-    index.append(index[1].replace("cup", "beaker"))
-    files = {f"{name}.index": "\n".join(index).encode(), f"{name}.dict.dz": gzip.compress(text)}
-    content = io.BytesIO()
-    with tarfile.open(fileobj=content, mode="w:gz") as archive:
-        for file, data in files.items():
-            info = tarfile.TarInfo(f"./usr/share/dictd/{file}")
-            info.size = len(data)
-            archive.addfile(info, io.BytesIO(data))
-    empty = io.BytesIO()
-    with tarfile.open(fileobj=empty, mode="w:gz") as archive:
-        control = f"Package: {name}\nVersion: 1\nArchitecture: all\nMaintainer: x <x@x>\nDescription: x\n".encode()
-        info = tarfile.TarInfo("./control")
-        info.size = len(control)
-        archive.addfile(info, io.BytesIO(control))
-    members = {"debian-binary": b"2.0\n", "control.tar.gz": empty.getvalue(), "data.tar.gz": content.getvalue()}
-    deb = b"!<arch>\n"
-    for member, data in members.items():
-        deb += (
-            f"{member:<16}{0:<12}{0:<6}{0:<6}{'100644':<8}{len(data):<10}`\n".encode() + data + b"\n" * (len(data) % 2)
-        )
-    path.write_bytes(deb)
-    return path
 
 
 def in_cache(package, file):
@@ -136,9 +98,9 @@ def test_a_folder_of_something_else_and_unknown_names_are_refused(tmp_path, spee
 @needs_dpkg
 def test_the_lexicon_goes_on_without_a_dictionary_that_cannot_be_had(tmp_path, monkeypatch, capsys):
     gone = Package("npm", "no-such", "1", "0" * 64, "nothing", "none")
+    files = {name: dictd_package(tmp_path / name, name, BLOCKS) for name in ("foldoc", "jargon")}
     have = {
-        name: (in_cache(Package("apt", f"dict-{name}", "1", "", name, "free"), dictd_package(tmp_path / name, name)),)
-        for name in ("foldoc", "jargon")
+        name: (in_cache(Package("apt", f"dict-{name}", "1", "", name, "free"), file),) for name, file in files.items()
     }
     corpus = catalogue.CORPORA["lexicon"]
     monkeypatch.setattr(fetch.shutil, "which", lambda tool: None)
@@ -155,7 +117,8 @@ def test_the_lexicon_goes_on_without_a_dictionary_that_cannot_be_had(tmp_path, m
 @needs_dpkg
 def test_dictionaries_of_dictd(tmp_path):
     entries = [
-        (e.headword, [text for _, text in e.senses]) for e in read_dictd(dictd_package(tmp_path / "d", "t"), "t")
+        (e.headword, [text for _, text in e.senses])
+        for e in read_dictd(dictd_package(tmp_path / "d", "t", BLOCKS), "t")
     ]
     assert entries == [
         ("cup", ["<vessel> A small vessel for drinking.", "See bowl. 2. A trophy."]),
