@@ -19,6 +19,7 @@ import tyro
 from sbp_bayes import __version__, plugins
 from sbp_bayes.errors import UserError
 from sbp_bayes.fetch_command import fetch
+from sbp_bayes.synthesis.commands import serve, synthesize
 
 GROUP = "sbp_bayes.commands"
 # What the file system may answer to good code: bad input of a kind, not a defect.
@@ -145,6 +146,8 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "report": report,
     "export": export,
     "fetch": fetch,
+    "synthesize": synthesize,
+    "serve": serve,
     "bench": bench,
 }
 

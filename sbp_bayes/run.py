@@ -99,7 +99,7 @@ def _run_stages(members: list[Member], tables: dict, run: Path, machine: Machine
     from sbp_bayes.plan import plan_seed
     from sbp_bayes.run_folder import write_run_folder
 
-    device = _device(machine.device)
+    device = device_named(machine.device)
     root = machine.root / "stages"
     plans = [[plan_seed(member.config, seed) for seed in member.config.seeds] for member in members]
     # Seed by seed, so that a sweep that is stopped early has all its cells for the seeds that it got to.
@@ -180,7 +180,8 @@ def _report(run: Path) -> None:
         plugins.load(group, name)(run)
 
 
-def _device(name: str) -> str:
+def device_named(name: str) -> str:
+    """``auto`` as cuda where there is one, else cpu; UserError for a device that this machine has not."""
     import torch
 
     if name == "auto":

@@ -82,14 +82,8 @@ def synthesize_from_base(stage: Stage, inputs: dict[str, Path], out: Path, devic
 def _sampling(stage: Stage, lengths: np.ndarray) -> SamplingConfig:
     """How documents are drawn that are to be like those of D, whose lengths are (N,)."""
     settings = stage.config["synthesis"]
-    fixed = int(lengths.min()) == int(lengths.max())
-    return SamplingConfig(
-        temperature=settings["temperature"],
-        top_p=settings["top_p"],
-        min_tokens=int(lengths.min()) if fixed else 1,
-        max_tokens=settings["max_tokens"] or int(lengths.max()),
-        batch_size=settings["batch_size"],
-    )
+    names = ("max_tokens", "temperature", "top_p", "batch_size")
+    return SamplingConfig.like(lengths, **{name: settings[name] for name in names})
 
 
 def _keep(

@@ -1,16 +1,15 @@
 """Synthesis by a server that speaks OpenAI's completions API (vLLM, `sbp serve`, ...) from an exported synthesizer."""
 
-import hashlib
+import math
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from sbp_bayes.documents.tokenizer import Tokenizer
 from sbp_bayes.errors import UserError
@@ -18,7 +17,7 @@ from sbp_bayes.model.transformer import Transformer
 from sbp_bayes.progress import Progress
 from sbp_bayes.seeds import seed_for
 from sbp_bayes.synthesis.completions import completion_request, read_choice
-from sbp_bayes.synthesis.finished_prompts import FinishedPrompts
+from sbp_bayes.synthesis.finished_prompts import FinishedPrompts, weights_digest
 from sbp_bayes.synthesis.http_json import HttpJson
 from sbp_bayes.synthesis.sampler import Samples, SamplingConfig, Written, collect
 from sbp_bayes.synthesis.scoring import score
@@ -38,14 +37,34 @@ class Endpoint:
     model: str = ""
     concurrency: int = 64
 
+    def client(self) -> HttpJson:
+        """The server, with the key of the environment variable `KEY_VARIABLE` where it is set."""
+        return HttpJson(self.url, os.environ.get(KEY_VARIABLE, ""))
+
 
 @dataclass(frozen=True)
 class Request:
-    """``copies`` documents after prompt ``prompt``, of which ``first`` precede; the seed is theirs alone."""
+    """``copies`` documents after prompt ``prompt``, of which ``first`` precede."""
 
     prompt: int
     first: int
     copies: int
+
+    def seed(self, seed: int) -> int:
+        """A seed of its own, of the 53 bits that every reader of JSON keeps."""
+        return seed_for(seed, "endpoint", self.prompt, self.first) >> 10
+
+
+def requests_for(prompts: int, copies: int) -> list[Request]:
+    """The requests for so many copies of so many prompts."""
+    firsts = range(0, copies, MOST_COPIES)
+    return [Request(i, first, min(MOST_COPIES, copies - first)) for first in firsts for i in range(prompts)]
+
+
+def in_order(documents: Mapping[tuple[int, int], list[Written]], prompts: int, copies: int) -> list[Written]:
+    """The documents of requests, by (prompt, first), in the order (copy, prompt)."""
+    places = [(i, *divmod(copy, MOST_COPIES)) for copy in range(copies) for i in range(prompts)]
+    return [documents[i, part * MOST_COPIES][k] for i, part, k in places]
 
 
 def sample_by_endpoint(
@@ -65,29 +84,25 @@ def sample_by_endpoint(
     the server must agree with. folder: keeps what is finished, so that a call that was killed goes on where it was.
     Raises UserError for a server that doesn't answer, or serves another model, or refuses what it is asked.
     """
-    requests = [
-        Request(prompt, first, min(MOST_COPIES, copies - first))
-        for first in range(0, copies, MOST_COPIES)
-        for prompt in range(len(prompts))
-    ]
-    identity = [seed, copies, config, _digest(model), [prompt.tolist() for prompt in prompts]]
+    requests = requests_for(len(prompts), copies)
+    identity = [seed, copies, config, weights_digest(model), [prompt.tolist() for prompt in prompts]]
     with FinishedPrompts(folder, identity) as finished, Progress(name, len(prompts) * copies, "documents") as progress:
         progress.advance(sum(map(len, finished.documents.values())))
         missing = [request for request in requests if (request.prompt, request.first) not in finished.documents]
         if missing:
-            client = HttpJson(endpoint.url, os.environ.get(KEY_VARIABLE, ""))
+            client = endpoint.client()
             served = agreeing_model(client, endpoint.model, model, prompts[missing[0].prompt], config, tokenizer)
 
             def ask(request: Request) -> list[Written]:
-                drawn = seed_for(seed, "endpoint", request.prompt, request.first) >> 10  # what a float holds exactly
-                body = completion_request(prompts[request.prompt], config, tokenizer, request.copies, drawn)
+                body = completion_request(
+                    prompts[request.prompt], config, tokenizer, request.copies, request.seed(seed)
+                )
                 return _documents(client, {"model": served, **body}, config, tokenizer)
 
             for request, documents in _in_parallel(missing, ask, endpoint.concurrency, client.stopped):
                 finished.add((request.prompt, request.first), documents)
                 progress.advance(len(documents))
-        places = [(i, *divmod(copy, MOST_COPIES)) for copy in range(copies) for i in range(len(prompts))]
-        documents = [finished.documents[i, part * MOST_COPIES][k] for i, part, k in places]
+        documents = in_order(finished.documents, len(prompts), copies)
     return collect(model, np.tile([len(prompt) for prompt in prompts], copies), documents)
 
 
@@ -111,7 +126,7 @@ def agreeing_model(
     distances = {}
     for candidate in [name] if name else listed:
         written = _documents(client, {"model": candidate, **body}, law, tokenizer)
-        distances[candidate] = _distance(model, prompt, written, tokenizer)
+        distances[candidate] = distance(model, [prompt] * PROBES, written)
         if distances[candidate] <= PROBE_TOLERANCE:
             return candidate
     found = ", ".join(f"{served} by {nats:.2g}" for served, nats in distances.items()) or "no model"
@@ -121,23 +136,16 @@ def agreeing_model(
     )
 
 
-def _distance(model: Transformer, prompt: np.ndarray, written: list[Written], tokenizer: Tokenizer) -> float:
-    """Mean distance of the documents' log-probabilities from those under ``model``, in nats a token."""
-    whole = [np.concatenate((prompt, document.tokens, [tokenizer.eos])) for document in written]
+def distance(model: Transformer, prompts: Sequence[np.ndarray], written: Sequence[Written]) -> float:
+    """Mean distance of the log-probabilities that documents came with from those under ``model``, in nats a token;
+    their ends are left out. Infinite where no document has a token.
+    """
+    whole = [np.concatenate((prompt, document.tokens)) for prompt, document in zip(prompts, written, strict=True)]
     distances = []
-    for document, expected in zip(written, score(model, whole), strict=True):
-        found = document.log_probs
-        distances.append(np.abs(found - expected[len(prompt) - 1 :][: len(found)]))
+    for prompt, document, expected in zip(prompts, written, score(model, whole), strict=True):
+        distances.append(np.abs(document.log_probs[: len(document.tokens)] - expected[len(prompt) - 1 :]))
     together = np.concatenate(distances)
-    return float(together.mean()) if len(together) else np.inf
-
-
-def _digest(model: Transformer) -> str:
-    """SHA-256 of the weights."""
-    digest = hashlib.sha256()
-    for weight in model.parameters():
-        digest.update(weight.detach().cpu().contiguous().view(torch.uint8).numpy())
-    return digest.hexdigest()
+    return float(together.mean()) if len(together) else math.inf
 
 
 def _documents(client: HttpJson, body: dict, config: SamplingConfig, tokenizer: Tokenizer) -> list[Written]:

@@ -1,13 +1,16 @@
 """Documents that are written, on disk as they come, so that a synthesis that is killed goes on where it was."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from sbp_bayes.errors import UserError
 from sbp_bayes.files import content_hash
+from sbp_bayes.model.transformer import Transformer
 from sbp_bayes.synthesis.sampler import Written
 
 FILE = "finished.jsonl"
@@ -71,3 +74,11 @@ def _plain(document: Written) -> dict:
 
 def _read(entry: dict) -> Written:
     return Written(np.array(entry["tokens"], np.int64), np.array(entry["log_probs"], np.float64), entry["finished"])
+
+
+def weights_digest(model: Transformer) -> str:
+    """SHA-256 of the weights, for an identity."""
+    digest = hashlib.sha256()
+    for weight in model.parameters():
+        digest.update(weight.detach().cpu().contiguous().view(torch.uint8).numpy())
+    return digest.hexdigest()

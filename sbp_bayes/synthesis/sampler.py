@@ -41,6 +41,14 @@ class SamplingConfig:
     max_tokens: int
     batch_size: int = 512
 
+    @classmethod
+    def like(cls, lengths: np.ndarray, max_tokens: int = 0, **law: float) -> "SamplingConfig":
+        """For documents like those of so many tokens (N,): of their length where all have one, else of 1 to max_tokens;
+        0: as many as the longest has.
+        """
+        shortest, longest = int(lengths.min()), int(lengths.max())
+        return cls(min_tokens=shortest if shortest == longest else 1, max_tokens=max_tokens or longest, **law)
+
     def __post_init__(self) -> None:
         _check_law(self.temperature, self.top_p)
         if not 0 <= self.min_tokens <= self.max_tokens or self.max_tokens < 1:
@@ -76,6 +84,11 @@ class Samples:
     decoded_tokens: int
     prefill_flops: float
     decoding_flops: float
+
+    @property
+    def documents(self) -> list[Written]:
+        """Document by document."""
+        return [Written(*document) for document in zip(self.tokens, self.log_probs, self.finished, strict=True)]
 
 
 @torch.no_grad()
