@@ -23,9 +23,12 @@ SAMPLE = 1000  # documents whose exact neighbours the recall is told from
 TOLERANCE = 1e-5  # of a score: what float32 sums in another order differ by
 
 
-def factory_for(n: int, width: int) -> str:
-    """IVF{~2 sqrt N},PQ{D/2}x4fsr,RFlat: a few lists are scanned by 4-bit codes, and the best scored exactly."""
-    lists = max(1, min(2 ** round(np.log2(2 * n**0.5)), n // 40))  # k-means wants some 40 points a list
+def factory_for(n: int, width: int, training: int = 0) -> str:
+    """IVF{~2 sqrt N},PQ{D/2}x4fsr,RFlat: a few lists are scanned by 4-bit codes, and the best scored exactly.
+
+    training: vectors that the lists' centres are found from, where they are fewer; k-means wants 40 of them a list.
+    """
+    lists = max(1, min(2 ** round(np.log2(2 * n**0.5)), (training or n) // 40))
     return f"IVF{lists},PQ{max(1, width // 2)}x4fsr,RFlat"
 
 
@@ -43,7 +46,8 @@ def trained_index(vectors: np.ndarray, factory: str = "auto", nprobe: int = 128,
     """An empty index trained on ``vectors`` (N, D) float32, to hold ``documents`` in the end (0: N)."""
     import faiss
 
-    factory = factory_for(documents or len(vectors), vectors.shape[1]) if factory == "auto" else factory
+    n = documents or len(vectors)
+    factory = factory_for(n, vectors.shape[1], min(n, len(vectors))) if factory == "auto" else factory
     try:
         index = faiss.index_factory(vectors.shape[1], factory, faiss.METRIC_INNER_PRODUCT)
         index.train(vectors)

@@ -28,9 +28,9 @@ class Neighbours:
 def nearest(vectors: np.ndarray | sparse.csr_matrix, k: int, device: "torch.device | str" = "cpu") -> Neighbours:
     """The k documents of the largest inner product with each document, other than itself; equal scores by index.
 
-    Dense: exact search, O(N^2 D) time, O(N k) memory, by faiss (where more than 8 vectors tie at the last place, which
-    of them is listed is its choice) or on a GPU by `top_k`. Sparse: blocks of rows times the whole, O(sum over terms of
-    df^2) time, O(block * N) memory, on the CPU; documents that share no term are no neighbours.
+    Dense: exact search, O(N^2 D) time, O(N k) memory, by faiss or on a GPU by `top_k`. Sparse: blocks of
+    rows times the whole, O(sum over terms of df^2) time, O(block * N) memory, on the CPU; documents that share no term
+    are no neighbours.
     """
     assert k >= 1, k
     if sparse.issparse(vectors):
@@ -39,12 +39,27 @@ def nearest(vectors: np.ndarray | sparse.csr_matrix, k: int, device: "torch.devi
 
 
 def _nearest_dense(vectors: np.ndarray, k: int) -> Neighbours:
-    import faiss
-
     n = len(vectors)
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)
-    found = faiss.knn(vectors, vectors, min(k + 1 + SPARE, n), metric=faiss.METRIC_INNER_PRODUCT)
-    return best_others(*found, np.arange(n), k)
+    return best_others(*exact_top_k(vectors, vectors, min(k + 1, n)), np.arange(n), k)
+
+
+def exact_top_k(queries: np.ndarray, keys: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """`top_k` of float32 arrays on the CPU, by faiss: scores (M, k) float32 and indices (M, k) int64, k up to N."""
+    import faiss
+    import torch
+
+    wide = min(k + SPARE, len(keys))
+    scores, indices = faiss.knn(queries, keys, wide, metric=faiss.METRIC_INNER_PRODUCT)
+    order = np.lexsort((indices, -scores))
+    scores, indices = np.take_along_axis(scores, order, 1), np.take_along_axis(indices, order, 1)
+    # Where the tie at the last place may go on beyond what was found, faiss has listed any of those that tie.
+    tied = np.flatnonzero(scores[:, k - 1] == scores[:, -1]) if wide < len(keys) else np.zeros(0, dtype=np.int64)
+    scores, indices = scores[:, :k], indices[:, :k]
+    if tied.size:
+        found = _top_k_in_blocks(torch.from_numpy(queries[tied]), torch.from_numpy(keys), k, others=False)
+        scores[tied], indices[tied] = (part.numpy() for part in found)
+    return scores, indices
 
 
 def best_others(scores: np.ndarray, indices: np.ndarray, rows: np.ndarray, k: int) -> Neighbours:
