@@ -9,6 +9,7 @@ from analysis.evaluate_narration import evaluate_narration
 from analysis.examples import text_examples, world_examples
 from analysis.excess_loss import excess_loss, mean_loss
 from analysis.rows import Rows
+from analysis.sources import documents_by_source
 from analysis.summary import summarise_run
 from analysis.synthesizers import ExactSynthesizer, TransformerSynthesizer, document_log_probs, wrong_synthesizers
 from analysis.trained_models import arm_checkpoints, synthesizers
@@ -105,10 +106,15 @@ def _arms_in_world(rows: Rows, context: SeedContext, tokenizer: Tokenizer, world
 
 def _on_text(rows: Rows, context: SeedContext, tokenizer: Tokenizer) -> list[dict]:
     """Held-out loss of each arm in nats a target, ends of documents counted; example pairs and what was written."""
-    heldout = DocumentSequences(Corpus.open(context.corpus["heldout"], tokenizer), tokenizer)
+    corpus = Corpus.open(context.corpus["heldout"], tokenizer)
+    heldout = DocumentSequences(corpus, tokenizer)
     packed = Packed(heldout, int(heldout.lengths.max()), seed=0)
     targets = torch.from_numpy(heldout.lengths)
+    sources = documents_by_source(corpus)
     for arm, checkpoint, path in arm_checkpoints(context):
         nats = torch.as_tensor(evaluate(load_model(path), packed).documents)
         rows.add_loss(measures.HELDOUT_LOSS, arm, checkpoint, mean_loss(nats, targets), None)
+        for source, members in sources.items():
+            measure = f"{measures.HELDOUT_LOSS_OF} {source}"
+            rows.add_loss(measure, arm, checkpoint, mean_loss(nats[members], targets[members]), None)
     return text_examples(context, tokenizer)

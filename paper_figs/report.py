@@ -33,6 +33,10 @@ from paper_figs.estimate_table import estimate_table
 from paper_figs.paper_table1 import NOTE as TABLE1_NOTE
 from paper_figs.paper_table1 import paper_table1
 from paper_figs.run_files import Results, read_examples, read_experiment, read_provenance, read_results
+from paper_figs.source_table import NOTE as SOURCE_NOTE
+from paper_figs.source_table import source_table
+from paper_figs.task_table import NOTE as TASK_NOTE
+from paper_figs.task_table import task_table
 from paper_figs.wording import count
 
 OF_PREDICTIONS = {
@@ -120,6 +124,8 @@ def _tables(run: Path, results: Results) -> list[str]:
         ("Gain over repetition at the end of the budget", t.gains_table(results), "Nats a token below repetition."),
         ("Table 1 of the paper", paper_table1(results), TABLE1_NOTE),
         ("Questions", t.questions_table(results), "Multiple choice by log-likelihood, mean over seeds."),
+        ("Held-out perplexity by source", source_table(results), SOURCE_NOTE),
+        ("Tasks", task_table(run), TASK_NOTE),
         ("What synthetic documents say", t.facts_table(results), FACTS_NOTE + t.floor_line(results)),
         ("Bayes gap", t.synthesizers_table(results), "KL from the exact predictive p(d2|d1); 0 is exact Bayes."),
         ("The world", t.world_table(results), "What one document tells of its concept and of a related document."),

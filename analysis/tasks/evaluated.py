@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from analysis.predictions.finished_run import context_of
 from sbp_bayes.documents.corpus import Corpus
 from sbp_bayes.documents.sources import SPLITS
 from sbp_bayes.documents.tokenizer import Tokenizer, load_tokenizer
 from sbp_bayes.errors import UserError
+from sbp_bayes.export import PREFIX
 from sbp_bayes.files import read_json
 from sbp_bayes.model.hugging_face import CONFIG, import_model
 from sbp_bayes.model.transformer import Transformer
@@ -63,15 +63,16 @@ def _of_run(run: Path, names: list[str], seed: int | None, checkpoint: str) -> I
     if seed not in (None, *seeds):
         raise UserError(f"{run}: has no seed {seed}; it has {', '.join(map(str, seeds))}")
     for one in seeds if seed is None else [seed]:
-        context = context_of(run, one)
-        chosen = names or [name for name in context.models if name.startswith(ARM)]
-        missing = [name for name in chosen if name not in context.models]
+        links = {name: run / path for name, path in read_json(run / "seeds" / str(one) / "stages.json").items()}
+        models = {name.removeprefix(PREFIX): path for name, path in links.items() if name.startswith(PREFIX)}
+        chosen = names or [name for name in models if name.startswith(ARM)]
+        missing = [name for name in chosen if name not in models]
         if missing or not chosen:
-            known = ", ".join(context.models)
-            raise UserError(f'{run}: has no model "{missing[0] if missing else "arm ..."}"; it has {known}')
-        tokenizer = load_tokenizer(context.tokenizer)
-        longest = int(max(Corpus.open(context.corpus[split], tokenizer).lengths.max() for split in SPLITS))
+            raise UserError(f'{run}: has no model "{missing[0] if missing else "arm ..."}"; it has {", ".join(models)}')
+        corpus = links["corpus"]
+        tokenizer = load_tokenizer(corpus / "tokenizer")
+        longest = int(max(Corpus.open(corpus / split, tokenizer).lengths.max() for split in SPLITS))
+        world = read_json(corpus / "source.json")["label"]
         for name in chosen:
-            model = load_model(context.models[name] / f"{checkpoint}.safetensors", tokenizer.fingerprint)
-            subject, world = name.removeprefix(ARM), context.source["label"]
-            yield Evaluated(subject, world, one, model, tokenizer, longest + 2)
+            model = load_model(models[name] / f"{checkpoint}.safetensors", tokenizer.fingerprint)
+            yield Evaluated(name.removeprefix(ARM), world, one, model, tokenizer, longest + 2)

@@ -44,6 +44,10 @@ class Scorer(TemplateLM):
         ids = self.rules.encode([string])[0].tolist()
         return ids if add_special_tokens is False else [self.rules.bos, *ids]
 
+    def loglikelihood(self, requests, disable_tqdm: bool = False) -> list[tuple[float, bool]]:
+        """As the harness does it, without its bar; ours shows."""
+        return super().loglikelihood(requests, disable_tqdm=True)
+
     @torch.no_grad()
     def _loglikelihood_tokens(self, requests: Sequence[Request], **_) -> list[tuple[float, bool]]:
         """For each (texts, context, continuation): log p of the continuation in nats, and whether it is the likeliest.

@@ -155,7 +155,8 @@ def test_text_has_held_out_losses_and_examples_but_nothing_exact(tmp_path):
     texts = [f"term {i // 2} means number {i} of many <things>" for i in range(40)]
     tokenizer = BpeTokenizer.train(texts, 300)
     tokenizer.save(tmp_path / "tokenizer")
-    table = pa.table({"doc_id": [str(i) for i in range(40)], "text": texts})
+    sources = ["odd" if i % 2 else "even" for i in range(40)]
+    table = pa.table({"doc_id": [str(i) for i in range(40)], "text": texts, "source": sources})
     latents = pa.table({"concept": [str(i // 2) for i in range(40)]})
     for name in ("real", "validation", "heldout", "oracle"):
         write_corpus(tmp_path / name, [table], tokenizer, [latents])
@@ -177,11 +178,16 @@ def test_text_has_held_out_losses_and_examples_but_nothing_exact(tmp_path):
     )
     evaluate_seed(context)
     rows = read_results(context.out)
-    assert {r.measure for r in rows} == {"heldout_loss final", "heldout_loss best", "pairs", "pairing_precision"}
+    losses = {f"heldout_loss{of} {at}" for of in ("", " of odd", " of even") for at in ("final", "best")}
+    assert {r.measure for r in rows} == {*losses, "pairs", "pairing_precision"}
     similar, random = (found(rows, "pairing_precision", rule).estimate for rule in ("similarity", "random"))
     assert similar > 2 * random
     loss = found(rows, "heldout_loss best", "sbp")
-    assert loss.estimate == pytest.approx(mean_loss_by_hand(context, tokenizer), rel=1e-5)
+    by_hand = {of: mean_loss_by_hand(context, tokenizer, range(*of)) for of in ((0, 40), (0, 40, 2), (1, 40, 2))}
+    assert loss.estimate == pytest.approx(by_hand[0, 40], rel=1e-5)
+    for source, of in (("even", (0, 40, 2)), ("odd", (1, 40, 2))):
+        own = found(rows, f"heldout_loss of {source} best", "sbp")
+        assert own.estimate == pytest.approx(by_hand[of], rel=1e-5) and own.n == 20
     examples = json.loads((context.out / "examples.json").read_text())
     assert len(examples) == 3
     written = {4: texts[0], 7: texts[2], 9: texts[3], 11: texts[4]}
@@ -190,16 +196,16 @@ def test_text_has_held_out_losses_and_examples_but_nothing_exact(tmp_path):
         assert example["posterior"] is None and example["exact"] is None
 
 
-def mean_loss_by_hand(context: SeedContext, tokenizer) -> float:
-    """Nats a target of the best sbp model, one document at a time."""
+def mean_loss_by_hand(context: SeedContext, tokenizer, documents: range) -> float:
+    """Nats a target of the best sbp model on these documents, one at a time."""
     model = Transformer(model_config("0.1M", tokenizer.vocabulary_size))
     model.init(generator("model", "arm sbp", "best"))
     sequences = DocumentSequences(Corpus.open(context.corpus["heldout"]), tokenizer)
     nats = targets = 0.0
-    for i in range(len(sequences)):
+    for i in documents:
         tokens = torch.from_numpy(sequences.sequence(i)[0])[None]
         with torch.no_grad():
             nats += float(model.token_losses(tokens[:, :-1], tokens[:, 1:]).sum())
         targets += tokens.shape[1] - 1
-    assert targets == np.sum(sequences.lengths)
+    assert targets == np.sum(sequences.lengths[list(documents)])
     return nats / targets
