@@ -31,6 +31,7 @@ class CorpusSettings:
     validation: int = key(1024, "documents that choose checkpoints", 1)
     heldout: int = key(2048, "documents that results are measured on", 1)
     oracle: int = key(40960, "documents in the oracle's corpus, D among them", 2)
+    fit: bool = key(False, "fewer documents are there: shrink all splits alike (text)", added=True)
     hide_latents: bool = key(False, "leave latents out of the corpus on disk; only truth-pairing needs them")
     split_by: str = key(
         "auto",
@@ -127,7 +128,8 @@ class ArmsSettings:
     """What is compared."""
 
     names: list[str] = key(
-        ["repetition", "sbp", "random-pairs", "exact", "oracle"], "arms to train; none: the synthesizer alone"
+        ["repetition", "sbp", "random-pairs", "exact", "oracle"],
+        "arms to train (text: without exact); none: the synthesizer alone",
     )
     synthetic_share: float = key(0.5, "share of synthetic rows in an arm's budget", 0, 1)
     prefix: float = key(0.5, "arm continuation: share of d1's tokens that the base model continues", 0, 1, added=True)

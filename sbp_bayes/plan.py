@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 from sbp_bayes import plugins
 from sbp_bayes.arms import ARMS, Arm
-from sbp_bayes.experiment import ExperimentConfig, identity_of
+from sbp_bayes.documents.sources import ReadSource
+from sbp_bayes.errors import UserError
+from sbp_bayes.experiment import ExperimentConfig, default_of, identity_of
 from sbp_bayes.graph import Stage
 from sbp_bayes.model.sizes import size_named
 from sbp_bayes.pairing.config import EMBEDDERS
@@ -35,8 +37,8 @@ class SeedPlan:
 def plan_seed(config: ExperimentConfig, seed: int) -> SeedPlan:
     """The stages of one seed. Only what an arm in ``arms.names`` needs is planned."""
     plain = dataclasses.asdict
-    arms = {name: ARMS[name] for name in config.arms.names}
     source = plugins.load("sbp_bayes.sources", config.corpus.source).from_options(config.corpus.options, seed)
+    arms = _arms(config, isinstance(source, ReadSource))
     pairing = config.pairing
     if pairing.rule == "auto":
         pairing = dataclasses.replace(pairing, rule=source.pairing_rule)
@@ -101,6 +103,16 @@ def plan_seed(config: ExperimentConfig, seed: int) -> SeedPlan:
     }
     evaluation = stage("evaluation", "evaluation", settings, inputs, 0.1)
     return SeedPlan(seed, corpus, models, pairs, synthetic, evaluation)
+
+
+def _arms(config: ExperimentConfig, is_read: bool) -> dict[str, Arm]:
+    """The arms by name. Documents that are read have no known law: the default arms do without what needs it."""
+    arms = {name: ARMS[name] for name in config.arms.names}
+    unknown = [name for name, arm in arms.items() if arm.plugin] if is_read else []
+    if unknown and config.arms.names != default_of("arms.names"):
+        where = f"[corpus.{config.corpus.source}]"
+        raise UserError(f'arms.names: "{unknown[0]}" is for worlds, whose law is known, not for {where}')
+    return {name: arm for name, arm in arms.items() if name not in unknown}
 
 
 def _synthesis(config, name: str, arm: Arm, corpus: Stage, models, pairs, model: dict, stage) -> Stage:

@@ -19,12 +19,16 @@ SPLITS = ("real", "validation", "heldout", "oracle")
 
 @dataclass(frozen=True)
 class SplitSizes:
-    """Documents wanted in each split; ``oracle`` counts the whole pool, the real documents among them."""
+    """Documents wanted in each split; ``oracle`` counts the whole pool, the real documents among them.
+
+    fit: where there are fewer, every split shrinks alike.
+    """
 
     real: int
     validation: int
     heldout: int
     oracle: int
+    fit: bool = False
 
     def __post_init__(self) -> None:
         for split in SPLITS:
@@ -32,6 +36,13 @@ class SplitSizes:
                 raise UserError(f"split {split}: {getattr(self, split)} documents asked for, expected at least 1")
         if self.oracle < self.real:
             raise UserError(f"split oracle: {self.oracle} documents cannot contain the {self.real} real ones")
+
+    def within(self, usable: int) -> "SplitSizes":
+        """These sizes, or with ``fit`` as large a part of each as ``usable`` documents allow, at least 1 document."""
+        wanted = self.validation + self.heldout + self.oracle
+        if not self.fit or wanted <= usable:
+            return self
+        return SplitSizes(*(max(1, getattr(self, split) * usable // wanted) for split in SPLITS))
 
 
 @dataclass(frozen=True)

@@ -19,13 +19,14 @@ def split_groups(groups: np.ndarray, sizes: SplitSizes, seed: int, corpus: str) 
     UserError, naming ``corpus`` and the numbers, when there are too few documents. Cost O(N log N).
     """
     rng = numpy_generator("splits", seed)
+    usable = int((groups >= 0).sum())
+    sizes = sizes.within(usable)
     wanted = {
         "heldout": sizes.heldout,
         "validation": sizes.validation,
         "real": sizes.real,
         "oracle": sizes.oracle - sizes.real,
     }
-    usable = int((groups >= 0).sum())
     if usable < sum(wanted.values()):
         asked = ", ".join(f"{name} {size}" for name, size in wanted.items())
         raise UserError(

@@ -96,7 +96,7 @@ def _tokenizer(stage: Stage, tables: Iterable[pa.Table]) -> Tokenizer:
 
 
 def _sizes(settings: dict) -> SplitSizes:
-    return SplitSizes(*(settings[name] for name in SPLITS))
+    return SplitSizes(*(settings[name] for name in SPLITS), fit=settings["fit"])
 
 
 def _counts(corpora: dict[str, Corpus]) -> dict[str, dict[str, int]]:

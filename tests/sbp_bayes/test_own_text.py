@@ -1,0 +1,58 @@
+"""An experiment on a folder of one's own: three lines, however few documents there are."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sbp_bayes.documents.sources import SplitSizes
+from sbp_bayes.errors import UserError
+from sbp_bayes.experiment import load_experiment
+from sbp_bayes.graph import run_stage
+from sbp_bayes.plan import SeedPlan, plan_seed
+from sbp_bayes.stages import KINDS
+
+SENTENCE = "a bridge stands where the river bends and nobody asks who built it so long before"
+
+
+@pytest.fixture
+def experiment(tmp_path) -> Path:
+    """Three lines, and a folder of 150 short documents beside them."""
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    words = SENTENCE.split()
+    texts = [" ".join(words[(i * k) % len(words)] for k in range(4, 24)) + f" {i}." for i in range(150)]
+    (folder / "mine.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    (tmp_path / "mine.toml").write_text(f'[corpus]\npath = "{folder}"\nfit = true\n')
+    return tmp_path / "mine.toml"
+
+
+def plan(experiment: Path, *overrides: str) -> SeedPlan:
+    return plan_seed(load_experiment(experiment, ["tokenizer.vocabulary=300", *overrides]), 0)
+
+
+def test_three_lines_make_splits_in_the_usual_proportions(experiment, tmp_path):
+    corpus = plan(experiment).corpus
+    run_stage(corpus, KINDS["corpus"], tmp_path / "stages", "cpu")
+    described = json.loads((corpus.folder(tmp_path / "stages") / "source.json").read_text())
+    found = {name: split["documents"] for name, split in described["cleaning"]["splits"].items()}
+    # 2,048, 1,024, 2,048 and 40,960 are asked for.
+    assert found == {"real": 6, "validation": 3, "heldout": 6, "oracle": 139}
+
+
+def test_without_fit_too_few_documents_are_refused(experiment, tmp_path):
+    corpus = plan(experiment, "corpus.fit=false").corpus
+    with pytest.raises(UserError, match="150 usable documents are too few"):
+        run_stage(corpus, KINDS["corpus"], tmp_path / "stages", "cpu")
+
+
+def test_enough_documents_are_not_stretched():
+    assert SplitSizes(20, 10, 10, 60, fit=True).within(200) == SplitSizes(20, 10, 10, 60, fit=True)
+    assert SplitSizes(20, 10, 10, 60, fit=True).within(40) == SplitSizes(10, 5, 5, 30)
+
+
+def test_the_default_arms_leave_out_exact_bayes_and_asking_for_it_is_an_error(experiment):
+    assert "arm exact" not in plan(experiment).models
+    assert {"arm repetition", "arm sbp", "arm oracle"} <= plan(experiment).models.keys()
+    with pytest.raises(UserError, match=r'arms.names: "exact" is for worlds'):
+        plan(experiment, 'arms.names=["exact"]')
