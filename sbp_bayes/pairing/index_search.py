@@ -5,12 +5,13 @@ Shapes: N documents, D width, k neighbours.
 
 import contextlib
 import io
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sbp_bayes.errors import UserError
-from sbp_bayes.pairing.neighbours import Neighbours, best_others
+from sbp_bayes.pairing.neighbours import Neighbours, best_others, exact_top_k
 from sbp_bayes.progress import Progress
 from sbp_bayes.seeds import numpy_generator
 
@@ -95,16 +96,23 @@ def _list_by_list(index: "faiss.Index", queries: np.ndarray, k: int) -> tuple[np
         return big_batch_search(index, queries, k, method="knn_function", verbose=0)
 
 
-def recall(vectors: np.ndarray, found: Neighbours, seed: int = 0, sample: int = SAMPLE) -> dict:
+def recall(parts: Sequence[np.ndarray], found: Neighbours, seed: int = 0, sample: int = SAMPLE) -> dict:
     """The share of the k exact neighbours that ``found`` has, over ``sample`` documents: recall, its standard error,
     k and rows. A neighbour as similar as the k-th counts, so that ties don't.
-    """
-    import faiss
 
+    parts: the vectors (rows, D) float32 that the search was of, in document order, in memory one after another.
+    """
     n, k = found.indices.shape
     rows = np.sort(numpy_generator("recall", seed).choice(n, min(sample, n), replace=False))
-    exact = best_others(*faiss.knn(vectors[rows], vectors, min(k + 1, n), metric=faiss.METRIC_INNER_PRODUCT), rows, k)
-    wanted = np.minimum(np.isfinite(exact.scores).sum(axis=1), k)
+    firsts = np.cumsum([0] + [len(part) for part in parts])
+    where = np.searchsorted(firsts, rows, side="right") - 1
+    queries = np.stack([parts[p][row - firsts[p]] for p, row in zip(where, rows, strict=True)]).astype(np.float32)
+    exact = Neighbours(np.zeros((rows.size, 0), dtype=np.int64), np.zeros((rows.size, 0), dtype=np.float32))
+    for part, first in zip(parts, firsts, strict=False):
+        scores, places = exact_top_k(queries, np.asarray(part, dtype=np.float32), min(k + 1, len(part)))
+        scores = np.concatenate([exact.scores, scores], axis=1)
+        exact = best_others(scores, np.concatenate([exact.indices, places + first], axis=1), rows, k)
+    wanted = np.isfinite(exact.scores).sum(axis=1)
     last = np.take_along_axis(exact.scores, np.maximum(wanted - 1, 0)[:, None], 1)
     hits = (found.scores[rows] >= last - TOLERANCE).sum(axis=1)
     share = np.minimum(hits, wanted) / np.maximum(wanted, 1)

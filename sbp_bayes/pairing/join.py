@@ -1,15 +1,16 @@
 """Nearest neighbours of more documents than one process holds: shard against shard, then a merge for each query shard.
 
-Vectors lie in shards, (rows, D) float32 files in document order. A task compares one query shard with one index shard
-and writes the k best of each query as one file; a merge takes the best of a query shard's files. Tasks are independent,
-whole or absent, and hold two shards at most, so that any engine can run them (`sbp_bayes.engines`) and a killed one is
-all that is lost. S shards make S^2 tasks and then S merges.
+Vectors lie in shards, each one or several (rows, D) .npy files, all in document order. A task compares one query shard
+with one index shard and writes the k best of each query as one file; a merge takes the best of a query shard's files.
+Tasks are independent, whole or absent, and hold two shards at most, so that any engine can run them
+(`sbp_bayes.engines`) and a killed one is all that is lost. S shards make S^2 tasks and then S merges.
 
 block-Q-I.npy    (rows, k) of score and place within index shard I, best first
 merged-Q.npy     (rows, k) of score and document, best first; the blocks of Q can go
 index-I.faiss    of an approximate join: index shard I, in an index that was trained once (trained.faiss)
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -25,14 +26,15 @@ MERGED = np.dtype([("score", "<f4"), ("document", "<i8")])
 ROWS = 1 << 16  # merged, or searched by an index, at once
 TRAINING = 1 << 18  # vectors that an index is trained on
 TRAINED = "trained.faiss"
+Shard = tuple[Path, ...]
 
 
 @dataclass(frozen=True)
 class JoinBlock:
     """The task of one query shard against one index shard; index: that shard's faiss index, None: searched exactly."""
 
-    queries: Path
-    keys: Path
+    queries: Shard
+    keys: Shard
     file: Path
     k: int
     index: Path | None = None
@@ -43,7 +45,7 @@ class JoinBlock:
         return self.file.stem
 
     def __call__(self) -> None:
-        found = self._searched(np.load(self.queries, mmap_mode="r"))
+        found = self._searched(_loaded(self.queries))
         block = np.empty(found.indices.shape, dtype=FOUND)
         block["score"], block["place"] = found.scores, found.indices
         _write(self.file, block)
@@ -52,14 +54,13 @@ class JoinBlock:
         # A document is no neighbour of its own: only where both shards are one can it be found.
         places = np.arange(len(queries)) if self.queries == self.keys else np.full(len(queries), -1)
         if self.index is None:
-            keys = np.load(self.keys).astype(np.float32, copy=False)
-            found = exact_top_k(np.asarray(queries, dtype=np.float32), keys, min(self.k + 1, len(keys)))
-            return best_others(*found, places, self.k)
+            keys = queries if self.queries == self.keys else _loaded(self.keys)
+            return best_others(*exact_top_k(queries, keys, min(self.k + 1, len(keys))), places, self.k)
         index = _opened(self.index, self.nprobe)
         parts = []
         for start in range(0, len(queries), ROWS):
             rows = slice(start, start + ROWS)
-            found = index.search(np.asarray(queries[rows], dtype=np.float32), self.k + 1)
+            found = index.search(queries[rows], self.k + 1)
             parts.append(best_others(*found, places[rows], self.k))
         return Neighbours(np.concatenate([p.indices for p in parts]), np.concatenate([p.scores for p in parts]))
 
@@ -100,7 +101,7 @@ class MergeBlocks:
 class TrainIndex:
     """The task of training the index of an approximate join on vectors from every shard."""
 
-    shards: tuple[Path, ...]
+    shards: tuple[Shard, ...]
     file: Path
     index: str
 
@@ -110,12 +111,9 @@ class TrainIndex:
 
     def __call__(self) -> None:
         sizes = [_rows(shard) for shard in self.shards]
-        wanted = [max(1, min(TRAINING, sum(sizes)) * size // sum(sizes)) for size in sizes]
-        sample = [
-            np.load(shard, mmap_mode="r")[:: -(-size // count)]
-            for shard, size, count in zip(self.shards, sizes, wanted, strict=True)
-        ]
-        vectors = np.concatenate(sample).astype(np.float32, copy=False)
+        every = -(-sum(sizes) // TRAINING)
+        files = [np.load(file, mmap_mode="r") for shard in self.shards for file in shard]
+        vectors = np.concatenate([vectors[::every] for vectors in files]).astype(np.float32, copy=False)
         # Each shard is an index of its own: as many lists as serve the documents of one.
         _write_index(self.file, trained_index(vectors, self.index, documents=max(sizes)))
 
@@ -124,7 +122,7 @@ class TrainIndex:
 class FillIndex:
     """The task of putting one shard into a copy of the trained index."""
 
-    shard: Path
+    shard: Shard
     trained: Path
     file: Path
 
@@ -136,14 +134,17 @@ class FillIndex:
         import faiss
 
         index = faiss.read_index(str(self.trained))
-        index.add(np.load(self.shard).astype(np.float32, copy=False))
+        for file in self.shard:
+            index.add(_loaded((file,)))
         _write_index(self.file, index)
 
 
 JoinTask = JoinBlock | MergeBlocks | TrainIndex | FillIndex
 
 
-def join_tasks(shards: list[Path], folder: Path, k: int, index: str = "", nprobe: int = 128) -> list[list[JoinTask]]:
+def join_tasks(
+    shards: Sequence[Shard], folder: Path, k: int, index: str = "", nprobe: int = 128
+) -> list[list[JoinTask]]:
     """The tasks of finding ``k`` neighbours of every document among all others, in rounds: those of one round are
     independent of each other and need all of the rounds before.
 
@@ -157,36 +158,36 @@ def join_tasks(shards: list[Path], folder: Path, k: int, index: str = "", nprobe
         indices = [folder / f"index-{i:05d}.faiss" for i in range(len(shards))]
         trained = folder / TRAINED
         rounds.append([TrainIndex(tuple(shards), trained, index)])
-        rounds.append([FillIndex(s, trained, file) for s, file in zip(shards, indices, strict=True)])
-    blocks = [[folder / f"block-{q:05d}-{i:05d}.npy" for i in range(len(shards))] for q in range(len(shards))]
+        rounds.append([FillIndex(shard, trained, file) for shard, file in zip(shards, indices, strict=True)])
+    places = range(len(shards))
+    blocks = [[folder / f"block-{q:05d}-{i:05d}.npy" for i in places] for q in places]
     firsts = tuple(int(first) for first in np.cumsum([0] + [_rows(shard) for shard in shards])[:-1])
-    rounds.append(
-        [
-            JoinBlock(shards[q], shards[i], blocks[q][i], k, indices[i], nprobe)
-            for i in range(len(shards))
-            for q in range(len(shards))
-        ]
-    )
-    rounds.append(
-        [MergeBlocks(tuple(row), firsts, file) for row, file in zip(blocks, _merged(folder, shards), strict=True)]
-    )
+    # By index shard: a worker keeps the index of its last task open.
+    pairs = [(q, i) for i in places for q in places]
+    rounds.append([JoinBlock(shards[q], shards[i], blocks[q][i], k, indices[i], nprobe) for q, i in pairs])
+    rounds.append([MergeBlocks(tuple(blocks[q]), firsts, merged_file(folder, q)) for q in places])
     return rounds
 
 
-def joined(shards: list[Path], folder: Path) -> Neighbours:
+def joined(folder: Path, shards: int) -> Neighbours:
     """The neighbours that the tasks have found, of all documents: (N, k) in memory."""
-    found = [np.load(file) for file in _merged(folder, shards)]
+    found = [np.load(merged_file(folder, q)) for q in range(shards)]
     return Neighbours(
         np.concatenate([part["document"] for part in found]), np.concatenate([part["score"] for part in found])
     )
 
 
-def _merged(folder: Path, shards: list[Path]) -> list[Path]:
-    return [folder / f"merged-{q:05d}.npy" for q in range(len(shards))]
+def merged_file(folder: Path, q: int) -> Path:
+    """Where the neighbours of query shard ``q`` are."""
+    return folder / f"merged-{q:05d}.npy"
 
 
-def _rows(shard: Path) -> int:
-    return len(np.load(shard, mmap_mode="r"))
+def _loaded(shard: Shard) -> np.ndarray:
+    return np.concatenate([np.load(file) for file in shard]).astype(np.float32, copy=False)
+
+
+def _rows(shard: Shard) -> int:
+    return sum(len(np.load(file, mmap_mode="r")) for file in shard)
 
 
 def _write(file: Path, array: np.ndarray) -> None:

@@ -19,8 +19,9 @@ from sbp_bayes.files import atomic_write, read_json, write_json
 from sbp_bayes.pairing.config import PairingConfig
 from sbp_bayes.pairing.embed import embed_hidden_states, tfidf
 from sbp_bayes.pairing.filters import BELOW_ALPHA, NEAR_DUPLICATE, RARER_CONCEPT, Fates, fates_of
+from sbp_bayes.pairing.neighbours import Neighbours
 from sbp_bayes.pairing.plant import planted
-from sbp_bayes.pairing.rules import Candidates, same_concept, similar, uniform
+from sbp_bayes.pairing.rules import Candidates, as_candidates, same_concept, similar, uniform
 from sbp_bayes.pairing.statistics import latent_codes, pair_statistics, precision_by_alpha
 from sbp_bayes.pairing.terms import document_terms
 from sbp_bayes.seeds import numpy_generator
@@ -56,14 +57,16 @@ def make_pairs(
     device: "torch.device | str" = "cpu",
     vectors: np.ndarray | None = None,
     embedder: dict | None = None,
+    found: tuple[Neighbours, dict] | None = None,
     like: Pairs | None = None,
 ) -> Pairs:
     """Pair the documents of ``corpus`` with one another.
 
     ``model`` and ``tokenizer`` serve the embedder base-model; ``vectors`` (N, D) are a sentence embedder's or a
-    registered one's; ``embedder`` says which it was, for the record. ``like`` makes random pairs give each d1 as many
-    partners as it has there; without it each d1 gets ``pairs_per_document``. Only the rule truth and ``concept_zipf``
-    read the latents; every rule's statistics report its precision where there are any.
+    registered one's; ``embedder`` says which it was, for the record; ``found`` are the neighbours and how they were
+    searched, where that has been done. ``like`` makes random pairs give each d1 as many partners as it has there;
+    without it each d1 gets ``pairs_per_document``. Only the rule truth and ``concept_zipf`` read the latents; every
+    rule's statistics report its precision where there are any.
     The statistics are those of `pair_statistics` with the rule, the fingerprints of corpus and tokenizer, the pairs by
     reason, and of the rule similarity the embedder, the search and `precision_by_alpha`.
     UserError: truth without latents, fewer than two documents, no pair left (with the largest similarity seen).
@@ -73,8 +76,11 @@ def make_pairs(
     terms = document_terms(corpus) if config.reads_terms else None
     search = {}
     if config.rule == "similarity":
-        vectors = _vectors(corpus, config, terms, model, tokenizer, device) if vectors is None else vectors
-        candidates, how = similar(vectors, config, device)
+        if found is not None:
+            candidates, how = as_candidates(found[0]), found[1]
+        else:
+            vectors = _vectors(corpus, config, terms, model, tokenizer, device) if vectors is None else vectors
+            candidates, how = similar(vectors, config, device)
         search = {"embedder": embedder or {"embedder": config.embedder}, "search": how}
     else:
         candidates = _candidates(corpus, config, seed, like)

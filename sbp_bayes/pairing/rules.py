@@ -8,7 +8,7 @@ import scipy.sparse as sparse
 
 from sbp_bayes.pairing.config import PairingConfig
 from sbp_bayes.pairing.index_search import factory_for, nearest_by_index, recall
-from sbp_bayes.pairing.neighbours import nearest
+from sbp_bayes.pairing.neighbours import Neighbours, nearest
 
 if TYPE_CHECKING:
     import torch
@@ -67,13 +67,18 @@ def similar(
     if n > config.exact_below and not sparse.issparse(vectors) and str(device).startswith("cpu"):
         found = nearest_by_index(vectors, k, config.index, config.nprobe)
         factory = factory_for(n, vectors.shape[1]) if config.index == "auto" else config.index
-        how = {"method": factory, "nprobe": config.nprobe, **recall(vectors, found)}
+        how = {"method": factory, "nprobe": config.nprobe, **recall([vectors], found)}
     else:
         found, how = nearest(vectors, k, device), {"method": "exact", "k": k}
+    return as_candidates(found), how
+
+
+def as_candidates(found: Neighbours) -> Candidates:
+    """Each document with the neighbours that were found for it."""
     valid = found.indices >= 0
-    d1 = np.broadcast_to(np.arange(n)[:, None], valid.shape)
+    d1 = np.broadcast_to(np.arange(len(valid))[:, None], valid.shape)
     # Rounding can lift the cosine of equal vectors above 1, and with it above every alpha.
-    return Candidates(d1[valid], found.indices[valid], np.minimum(found.scores[valid], np.float32(1))), how
+    return Candidates(d1[valid], found.indices[valid], np.minimum(found.scores[valid], np.float32(1)))
 
 
 def _distinct(rows: int, below: int, size: int, rng: np.random.Generator) -> np.ndarray:

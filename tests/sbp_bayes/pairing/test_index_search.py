@@ -20,7 +20,7 @@ def vectors():
 @pytest.mark.parametrize("factory", ["auto", "IVF16,Flat"])
 def test_looking_everywhere_finds_nearly_all(vectors, factory, capsys):
     found = nearest_by_index(vectors, 5, factory, nprobe=2000)
-    measured = recall(vectors, found)
+    measured = recall([vectors], found)
     assert measured["recall"] > 0.99
     assert (measured["k"], measured["rows"]) == (5, 1000)
     assert (found.indices != np.arange(2000)[:, None]).all()
@@ -35,9 +35,9 @@ def test_looking_into_few_lists_misses_what_the_recall_says(vectors):
     exact = nearest(vectors, 5)
     truth = np.mean([np.isin(a, b).mean() for a, b in zip(found.indices, exact.indices, strict=True)])
     assert truth < 0.95
-    whole = recall(vectors, found, sample=5000)
+    whole = recall([vectors], found, sample=5000)
     assert whole["recall"] == pytest.approx(truth, abs=1e-3)
-    sampled = recall(vectors, found, sample=400)
+    sampled = recall([vectors], found, sample=400)
     assert abs(sampled["recall"] - truth) < 4 * sampled["se"]
     assert sampled["se"] == pytest.approx(whole["se"] * 5**0.5, rel=0.3)
 
@@ -52,8 +52,8 @@ def test_the_block_does_not_matter(vectors, monkeypatch):
 def test_ties_at_the_last_place_count_as_found():
     vectors = np.tile(np.eye(2, dtype=np.float32), (10, 1))
     others = Neighbours(np.tile(np.array([[18], [19]]), (10, 1)), np.ones((20, 1), np.float32))
-    assert recall(vectors, others)["recall"] == 1.0
-    assert recall(vectors, Neighbours(others.indices, others.scores - 1))["recall"] == 0.0
+    assert recall([vectors], others)["recall"] == 1.0
+    assert recall([vectors], Neighbours(others.indices, others.scores - 1))["recall"] == 0.0
 
 
 def test_the_index_is_used_beyond_the_size_set_and_says_so(vectors):
