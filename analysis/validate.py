@@ -155,7 +155,7 @@ def _show(rows: Sequence["Verdict"]) -> None:
         whose = f" of {row.subject}" if len(subjects) > 1 else ""
         interval = f" [{_number(row.low)}, {_number(row.high)}]" if row.low is not None else ""
         table.add_row(row.verdict, f"{place}{row.prediction} {row.title}: {row.quantity}{whose}. {row.sentence}")
-        estimate = f"{_number(row.estimate)}{interval} {row.unit}"
+        estimate = f"{_number(row.estimate)}{interval} {row.unit}" if row.n else "no number"
         table.add_row("", f"{estimate}; exact Bayes {_number(row.null)}, margin {row.margin:.3g} ({row.test})")
     console.print(table)
     found = [row.verdict for row in rows]

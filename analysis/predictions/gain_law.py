@@ -103,8 +103,11 @@ def chosen_worlds(gains: Sequence[WorldGain]) -> dict[str, WorldGain]:
     kinds: dict[str, list[WorldGain]] = defaultdict(list)
     for gain in gains:
         kinds[_kind(gain)].append(gain)
-    return {kind: min(kinds[kind], key=lambda gain: abs(gain.ambiguity - at)) for kind, at in STANDS_FOR.items()
-            if kind in kinds}  # fmt: skip
+    return {
+        kind: min(kinds[kind], key=lambda gain: abs(gain.ambiguity - at))
+        for kind, at in STANDS_FOR.items()
+        if kind in kinds
+    }
 
 
 def gain_law(chosen: Mapping[str, WorldGain]) -> list[Finding]:

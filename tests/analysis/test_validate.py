@@ -133,6 +133,16 @@ def test_a_damaged_number_is_named(run, tmp_path, capsys):
     assert f"{file}: not a table of findings" in capsys.readouterr().err
 
 
+def test_what_was_not_measured_is_not_called_infinite(run, tmp_path, capsys):
+    row = {**verdicts(run)[0], "estimate": None, "low": None, "high": None, "n": 0}
+    row |= {"verdict": "INCONCLUSIVE", "prediction_verdict": "INCONCLUSIVE"}
+    (tmp_path / "complete.json").write_text("{}")
+    (tmp_path / "verdicts.json").write_text(json.dumps([row]))
+    assert main(["validate", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert "no number" in shown and "infinite" not in shown
+
+
 def test_exact_bayes_is_not_refuted(capsys):
     assert main(["validate", "--exact", "bow", "--set", "length=6", "--documents", "128"]) == 0
     shown = capsys.readouterr().out
