@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from analysis.quality.words import Words, runs_of
+from analysis.quality.words import Words, distinct, runs_of
 
 
 def distinct_runs(words: Words, n: int, at_words: int) -> float:
@@ -13,4 +13,4 @@ def distinct_runs(words: Words, n: int, at_words: int) -> float:
     """
     documents = int(np.searchsorted(words.offsets, at_words, side="right")) - 1
     hashes = runs_of(words.take(np.arange(documents)), n).hashes
-    return np.unique(hashes).size / hashes.size if hashes.size else float("nan")
+    return distinct(hashes).size / hashes.size if hashes.size else float("nan")

@@ -1,19 +1,40 @@
 """How likely documents are under a model that never saw them."""
 
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.quality.embedding import corpus_of
 from analysis.quality.estimate import Estimate, ratio
-from sbp_bayes.documents.packing import DocumentSequences, Packed
+from sbp_bayes.documents.packing import Packed
 from sbp_bayes.documents.tokenizer import Tokenizer
+from sbp_bayes.files import content_hash
 
 if TYPE_CHECKING:
     from sbp_bayes.model.transformer import Transformer
+
+TOGETHER = 256  # documents of like length, so that no row is as long as the longest of all
+
+
+class TextSequences:
+    """``[bos] d [eos]`` for each text, as `sbp_bayes.documents.packing` packs them; every target counts."""
+
+    def __init__(self, texts: Sequence[str], tokenizer: Tokenizer):
+        ends = [tokenizer.bos], [tokenizer.eos]
+        self.tokens = [np.concatenate([ends[0], ids, ends[1]]).astype(np.int64) for ids in tokenizer.encode(texts)]
+        self.lengths = np.array([ids.size - 1 for ids in self.tokens], dtype=np.int64)
+        self.fingerprint = content_hash([tokenizer.fingerprint, list(texts)])
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def sequence(self, i: int) -> tuple[np.ndarray, np.ndarray]:
+        """Tokens (L + 2,) of text ``i``, and the weights (L + 1,) of its targets."""
+        return self.tokens[i], np.ones(self.lengths[i], dtype=np.float32)
+
+    def name(self, i: int) -> str:
+        """What to call text ``i``."""
+        return f"text {i}"
 
 
 def nats_per_token(
@@ -25,7 +46,10 @@ def nats_per_token(
     """
     from sbp_bayes.training.objective import evaluate
 
-    with tempfile.TemporaryDirectory() as folder:
-        sequences = DocumentSequences(corpus_of(Path(folder) / "corpus", texts, tokenizer), tokenizer)
-        nats = evaluate(model, Packed(sequences, int(sequences.lengths.max()), seed=0)).documents
-        return ratio(nats, sequences.lengths, groups)
+    nats, targets = np.zeros(len(texts)), np.zeros(len(texts))
+    order = np.argsort([len(text) for text in texts], kind="stable")
+    for rows in np.split(order, range(TOGETHER, len(order), TOGETHER)):
+        sequences = TextSequences([texts[i] for i in rows], tokenizer)
+        nats[rows] = evaluate(model, Packed(sequences, int(sequences.lengths.max()), seed=0)).documents
+        targets[rows] = sequences.lengths
+    return ratio(nats, targets, groups)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.quality.estimate import Estimate, ratio
-from analysis.quality.words import Runs, Words, hashed_words
+from analysis.quality.words import Runs, Words, distinct, hashed_words
 
 LONGEST = 13  # words: the shingle of the paper's near-duplicate filters
 LONGEST_COMMON = 64
@@ -47,11 +47,11 @@ def found_in_own(d2: Words, d1: Words, longest: int = LONGEST_COMMON) -> Found:
         ours.longer()
         theirs.longer()
         keys, known = _of_pair(ours), _of_pair(theirs)
-        hits = np.isin(keys, known)
+        _, hits = _places(distinct(known), keys)
         if not hits.any():
             break
         # A longer run is in common only if its beginning is.
-        theirs.keep(np.isin(known, keys[hits]))
+        theirs.keep(_places(distinct(keys[hits]), known)[1])
         ours.keep(hits)
         counts[:, n] = np.bincount(ours.owners, minlength=d2.documents)
     return Found(counts, d2.lengths)
@@ -71,7 +71,7 @@ def found_in_corpus(words: Words, batches: Iterable[list[str]], longest: int = L
     runs = Runs(words)
     for _ in range(longest):
         runs.longer()
-        known.append(np.unique(runs.hashes))
+        known.append(distinct(runs.hashes))
     seen = [np.zeros(keys.size, dtype=bool) for keys in known]
     for texts in batches:
         theirs = Runs(hashed_words(texts))

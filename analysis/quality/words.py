@@ -52,6 +52,12 @@ def offsets_of(lengths: Sequence[int] | np.ndarray) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
 
+def distinct(hashes: np.ndarray) -> np.ndarray:
+    """The different hashes, ascending; on millions faster than NumPy's own, which puts them into a table."""
+    ordered = np.sort(hashes)
+    return ordered[np.concatenate([[True], ordered[1:] != ordered[:-1]])] if hashes.size else hashes
+
+
 class Runs:
     """Runs of n words that begin at chosen places: ``longer`` adds a word to each, ``keep`` drops some.
 
