@@ -6,6 +6,7 @@ where the gap is half of what P1 allows. P1 then finds nothing wrong, and what a
 itself.
 """
 
+import dataclasses
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -68,6 +69,7 @@ class Row:
     estimate: float | None
     se: float | None
     null: float
+    control: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,8 @@ def measure(world: World, label: str, case: Case, n: int, seed: int) -> list[Row
     subject = known_subject(case.synthesizer, world, n, seed, case.pairs, conditioning=many)
     where = (label, case.setting, case.kind, n)
     return [
-        Row(*where, f.prediction, f.quantity, _if_finite(f.estimate), _if_finite(f.se), f.null) for f in judge(subject)
+        Row(*where, f.prediction, f.quantity, _if_finite(f.estimate), _if_finite(f.se), f.null, f.control)
+        for f in judge(subject)
     ]
 
 
@@ -173,7 +176,8 @@ def at_gap(world: World, wrong: Synthesizer, nats: float, seed: int) -> Synthesi
 
 def _finding(row: Row) -> Finding:
     estimate, se = (math.inf if value is None else value for value in (row.estimate, row.se))
-    return finding(row.prediction, row.quantity, row.kind, estimate, se, row.n, row.null)
+    found = finding(row.prediction, row.quantity, row.kind, estimate, se, row.n, row.null)
+    return dataclasses.replace(found, control=row.control)
 
 
 def _if_finite(value: float) -> float | None:

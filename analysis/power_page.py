@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from analysis.power import AS_IT_IS, EQUAL_GAP, EXACT, Cell, Row, cells_of
 from analysis.predictions.catalogue import PREDICTIONS
-from analysis.predictions.verdict import INCONCLUSIVE, REFUTED, SUPPORTED
+from analysis.predictions.verdict import CONTROL, INCONCLUSIVE, REFUTED, SUPPORTED
 
 GAP_ITSELF = (("P1", "gap"), ("P1", "share of information"))
 # What no synthesizer of the table has: their tests plant it.
@@ -15,7 +15,7 @@ PLANTED_IN_TESTS = {
 }
 NOTHING = "nothing: it adds nothing to the gap here"
 PLAIN = (AS_IT_IS, EQUAL_GAP)
-LETTERS = {SUPPORTED: "S", REFUTED: "R", INCONCLUSIVE: "I"}
+LETTERS = {SUPPORTED: "S", REFUTED: "R", INCONCLUSIVE: "I", CONTROL: "C"}
 
 HEAD = """\
 # Power of the predictions' measures
@@ -28,7 +28,8 @@ P10 looks into a network and P12 at models trained on synthetic documents; neith
 a law, so they are not here.
 """
 READING = """\
-A cell has the verdict (**R**efuted, **S**upported, **I**nconclusive), for R the smallest number of documents at which
+A cell has the verdict (**R**efuted, **S**upported, **I**nconclusive, or **C**ontrol: not refuted, and these pairs put
+nothing to the test), for R the smallest number of documents at which
 it was refuted, and in brackets the effect in margins at the largest: within -1 and 1 counts as equal (a one-sided test
 takes no offence at the side that it leaves open). Empty: the measure does not apply.
 """

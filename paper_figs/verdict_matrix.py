@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from paper_figs import names, style
 from paper_figs.run_files import read_verdicts
-from paper_figs.verdict_table import INCONCLUSIVE, REFUTED, SUPPORTED, VERDICTS
+from paper_figs.verdict_table import CONTROL, INCONCLUSIVE, REFUTED, SUPPORTED, VERDICTS
 from paper_figs.wording import count, joined
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ MARKS = {
     REFUTED: {"marker": "X", "color": style.VERMILLION, "ms": 6.5},
     INCONCLUSIVE: {"marker": "o", "color": style.MUTED, "ms": 4, "mfc": "none"},
     SUPPORTED: {"marker": "s", "color": style.GREEN, "ms": 5},
+    CONTROL: {"marker": "_", "color": style.MUTED, "ms": 5},
 }
 ALL_CELLS = "all cells"
 
@@ -40,7 +41,7 @@ def draw(run: Path) -> "Figure | None":
     axes.xaxis.tick_top()
     axes.set(xlim=(-0.6, len(predictions) - 0.4), ylim=(len(found) - 0.4, -0.6))
     axes.spines[:].set_visible(False)
-    drawn.legend(loc="outside lower left", ncols=3)
+    drawn.legend(loc="outside lower left", ncols=4)
     return drawn
 
 
@@ -58,10 +59,12 @@ def caption(run: Path) -> str | None:
     rows = read_verdicts(run)
     documents = max(row["n"] for row in rows if row["cell"])
     seeds = max(len(row["seeds"]) for row in rows)
+    controls = f"; {count(numbers[CONTROL], 'control')} passed" if numbers[CONTROL] else ""
     return (
         f"Of {count(len(every), 'verdict')} on the trained synthesizers {numbers[REFUTED]} refute{most}; "
-        f"{numbers[SUPPORTED]} support and {numbers[INCONCLUSIVE]} decide nothing. A prediction is refuted where any "
-        f"of its quantities is, and supported where all are. At most {count(documents, 'document')}, "
+        f"{numbers[SUPPORTED]} support and {numbers[INCONCLUSIVE]} decide nothing{controls}. A prediction is refuted "
+        f"where any of its quantities is, and supported where all are; a control is one that nothing in the pairs put "
+        f"to the test, and that was not refuted. At most {count(documents, 'document')}, "
         f"{count(seeds, 'seed')} together; no mark: it does not apply there."
     )
 

@@ -24,14 +24,15 @@ def concepts(subject: Subject) -> str | None:
     return None if subject.world.C > 1 else f"world {subject.world.name} has one concept only"
 
 
-def plain_pairs_and_concepts(subject: Subject) -> str | None:
-    """Both."""
-    return plain_pairs(subject) or concepts(subject)
-
-
 def informative(subject: Subject) -> str | None:
     """Whether one document says anything of another, as in no null world."""
     d1, d2 = subject.d1[:64], subject.related[:64]
     law, alone = (exact.next_token_log_probs(subject.world, d2, *given) for given in ((d1,), ()))
     says = float((law.exp() - alone.exp()).abs().max())
     return None if says > 1e-9 else "in a null world no document says anything of another"
+
+
+def informative_concepts(subject: Subject) -> str | None:
+    """Plain pairs in a world of concepts that documents tell of: elsewhere what is believed of a concept is the prior,
+    a constant of the world that no synthesizer can miss."""
+    return plain_pairs(subject) or concepts(subject) or informative(subject)

@@ -14,7 +14,7 @@ Cost: N samples of the synthesizer, two posteriors.
 import torch
 from torch import Tensor
 
-from analysis.predictions.applicability import plain_pairs_and_concepts
+from analysis.predictions.applicability import informative_concepts
 from analysis.predictions.finding import Finding, mean_finding
 from analysis.predictions.subject import Subject
 from sbp_bayes.seeds import generator, numpy_generator
@@ -22,7 +22,7 @@ from synthetic_worlds import exact
 
 BATCH = 1024
 
-applies = plain_pairs_and_concepts
+applies = informative_concepts
 
 
 def measure(subject: Subject) -> list[Finding]:

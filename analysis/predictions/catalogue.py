@@ -135,7 +135,7 @@ PREDICTIONS: dict[str, Prediction] = {
     "P13": Prediction(
         "Information bound",
         "The synthesizer claims no more knowledge of a related document than one document gives of another.",
-        "at most I(d1;d2)",
+        "I(d1;d2) on real pairs, and of what it writes the claim that its own law makes",
         information_bound.measure,
         information_bound.applies,
     ),

@@ -14,7 +14,7 @@ Cost: N samples of the synthesizer, four posteriors.
 import torch
 from torch import Tensor
 
-from analysis.predictions.applicability import plain_pairs_and_concepts
+from analysis.predictions.applicability import informative_concepts
 from analysis.predictions.finding import Finding, mean_finding, paired_finding
 from analysis.predictions.subject import Subject
 from sbp_bayes.seeds import generator
@@ -23,7 +23,7 @@ from synthetic_worlds.categorical import cumulative, draw
 
 DRAWS = 99
 
-applies = plain_pairs_and_concepts
+applies = informative_concepts
 
 
 def measure(subject: Subject) -> list[Finding]:

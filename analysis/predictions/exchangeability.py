@@ -1,9 +1,9 @@
 """P3: the two documents of a pair are exchangeable, so that log q(d1) + log q(d2|d1) is the same in either order.
 
 Delta is the difference between the two orders. Its mean says nothing: over pairs that are themselves exchangeable it is
-0 for any law whatever. Its square does, but a synthesizer that ignores d1 has Delta = 0 too, so that P3 counts only
-together with P1. For small errors Var(log p/q) is about twice the KL, hence Var(Delta) <= 8 times the gap of the whole
-pair; more than that is no small error, but an asymmetric law.
+0 for any law whatever. Its square does, but a synthesizer that ignores d1 has Delta = 0 too, so that P3 supports
+nothing where P1 is refuted (`verdict.READ_WITH`). For small errors Var(log p/q) is about twice the KL, hence
+Var(Delta) <= 8 times the gap of the whole pair; more than that is no small error, but an asymmetric law.
 Cost: two passes of the synthesizer and two of the law of a document alone, four of exact inference.
 """
 

@@ -8,12 +8,12 @@ Cost: N samples of the synthesizer, two updates of exact inference.
 
 import torch
 
-from analysis.predictions.applicability import plain_pairs_and_concepts
+from analysis.predictions.applicability import informative_concepts
 from analysis.predictions.finding import Finding, mean_finding, paired_finding
 from analysis.predictions.subject import Subject
 from synthetic_worlds import exact
 
-applies = plain_pairs_and_concepts
+applies = informative_concepts
 
 
 def measure(subject: Subject) -> list[Finding]:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from analysis.bayes_gap import kl_by_token
 from analysis.predictions.activations import ablated_log_probs, patched_log_probs, separator_states, writing_states
-from analysis.predictions.applicability import informative, plain_pairs_and_concepts
+from analysis.predictions.applicability import informative_concepts
 from analysis.predictions.finding import Finding, finding, ratio_finding
 from analysis.predictions.probes import Explained, one_hot_ceiling, probe, random_subspace, subspace, word_counts
 from analysis.predictions.subject import Subject
@@ -30,7 +30,7 @@ def applies(subject: Subject) -> str | None:
     """Why the measure does not apply, in words, or None."""
     if subject.model is None:
         return "it has no network to look into"
-    reason = plain_pairs_and_concepts(subject) or informative(subject)
+    reason = informative_concepts(subject)
     if reason is None and subject.model.model.config.width < subject.world.C:
         return "its network is narrower than the posterior"
     return reason

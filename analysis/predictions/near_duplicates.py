@@ -27,8 +27,8 @@ def measure(subject: Subject) -> list[Finding]:
     tokens have matched; and where along a matching document it takes over.
 
     No sampling: q(d1 | d1) is the probability that a synthetic document is a copy, token by token at any temperature.
-    Of a synthesizer of clean pairs the null is that there are none but by chance. Cost: one exact predictive of the
-    mixture and one of each of its two parts, one of the subject.
+    Of a synthesizer of clean pairs the null is that there are none but by chance: a control. Cost: one exact predictive
+    of the mixture and one of each of its two parts, one of the subject.
     """
     copied: dict[float, list[tuple[Tensor, Tensor]]] = {1.0: [], COLD: []}
     parts, exact_parts = [], []
@@ -55,7 +55,8 @@ def measure(subject: Subject) -> list[Finding]:
     position, null, se = crossing_against(ours, exact)
     if null < subject.world.L:
         findings.append(finding(PREDICTION, "take-over", subject.name, position, se, n, null))
-    return findings
+    clean = not subject.pairs.near_duplicate
+    return [replace(found, control=clean) for found in findings]
 
 
 def copy_probability(log_q: Tensor, document: Tensor, temperature: float = 1.0) -> Tensor:

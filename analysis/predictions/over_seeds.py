@@ -18,7 +18,17 @@ import numpy as np
 from analysis.predictions.catalogue import PREDICTIONS
 from analysis.predictions.finding import Finding
 from analysis.predictions.stored import FILE, Measured, read_findings, write_findings
-from analysis.predictions.verdict import INCONCLUSIVE, REFUTED, SUPPORTED, Decision, by_prediction, decide
+from analysis.predictions.verdict import (
+    ALPHA,
+    CONTROL,
+    INCONCLUSIVE,
+    READ_WITH,
+    REFUTED,
+    SUPPORTED,
+    Decision,
+    by_prediction,
+    decide,
+)
 from sbp_bayes.errors import UserError
 from sbp_bayes.files import read_json, write_json
 
@@ -60,12 +70,20 @@ class Verdict:
 
 
 def pooled(findings: Sequence[Finding]) -> Finding:
-    """One quantity of several seeds as one finding: means of estimate and null, see the module for the error."""
+    """One quantity of several seeds as one finding: means of estimate, null and margin; the module has the error."""
     count = len(findings)
     estimates, nulls, errors = (
         np.array([getattr(found, name) for found in findings], float) for name in ("estimate", "null", "se")
     )
-    one = replace(findings[0], estimate=_mean(estimates), null=_mean(nulls), n=sum(found.n for found in findings))
+    margins = [found.margin for found in findings]  # a relative one differs by seed, and equal ones stay as they are
+    margin = margins[0] if len(set(margins)) == 1 else _mean(np.array(margins))
+    one = replace(
+        findings[0],
+        estimate=_mean(estimates),
+        null=_mean(nulls),
+        n=sum(found.n for found in findings),
+        margin=margin,
+    )
     if not np.isfinite([*estimates, *nulls]).all():
         return replace(one, se=math.inf)
     within = float((errors**2).sum()) / count**2
@@ -117,10 +135,14 @@ def family(
 def sentence(decision: Decision) -> str:
     """What was found, in plain words, for a reader who knows what the quantity is."""
     found = decision.finding
+    if decision.outcome == CONTROL:
+        return "A control: nothing in these pairs put it to the test, and it is not refuted."
+    if decision.outcome == INCONCLUSIVE and decision.p_outside <= ALPHA:
+        return f"Within {found.margin:.3g}, but so is what ignores d1: {READ_WITH[found.prediction]} is refuted."
     if decision.outcome == INCONCLUSIVE:
-        return f"Too few documents or seeds to tell whether it is within {found.margin:g} of exact Bayes."
+        return f"Too few documents or seeds to tell whether it is within {found.margin:.3g} of exact Bayes."
     if decision.outcome == SUPPORTED:
-        return SUPPORTED_WORDS[found.test].format(margin=f"{found.margin:g}")
+        return SUPPORTED_WORDS[found.test].format(margin=f"{found.margin:.3g}")
     if math.isinf(found.estimate):
         return "Infinite: it rules out what exact Bayes holds possible."
     side = "above" if found.estimate > found.null else "below"
@@ -149,8 +171,8 @@ def read_verdicts(run: Path) -> list[Verdict]:
 
 
 def refuted_first(rows: Sequence[Verdict]) -> list[Verdict]:
-    """Refuted quantities, then undecided ones, then supported ones; otherwise in the order given."""
-    order = (REFUTED, INCONCLUSIVE, SUPPORTED)
+    """Refuted quantities, then undecided, supported ones and controls; otherwise in the order given."""
+    order = (REFUTED, INCONCLUSIVE, SUPPORTED, CONTROL)
     return sorted(rows, key=lambda row: order.index(row.verdict))
 
 

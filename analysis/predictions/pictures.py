@@ -12,7 +12,7 @@ from torch import Tensor
 
 from analysis.predictions import calibration, mechanism, several_documents, wrong_pairs
 from analysis.predictions.activations import separator_states
-from analysis.predictions.applicability import plain_pairs, plain_pairs_and_concepts
+from analysis.predictions.applicability import informative_concepts, plain_pairs
 from analysis.predictions.mixture_weight import weight_parts
 from analysis.predictions.probes import probe, ridge
 from analysis.predictions.subject import Subject
@@ -82,7 +82,7 @@ def adaptive_weight(subject: Subject) -> Picture | None:
 
 def temperature(subject: Subject) -> Picture | None:
     """P15: KL in nats of the written documents' mean posterior from the prior, at some temperatures."""
-    if plain_pairs_and_concepts(subject):
+    if informative_concepts(subject):
         return None
     d1 = subject.d1[:TEMPERED]
 
@@ -120,7 +120,7 @@ def drift(subject: Subject) -> Picture | None:
 def calibrated(subject: Subject) -> Picture | None:
     """P16: share of ranks below each level, by the concept's likelihood, and of the most probable concepts' coverage;
     both the synthesizer's and those of exact draws on the same documents."""
-    if plain_pairs_and_concepts(subject):
+    if informative_concepts(subject):
         return None
     before = subject.posterior
     by = {

@@ -5,7 +5,7 @@ the posterior that exact Bayes would form of it, right or not (the projection on
 come from a continuum, a Bayesian who saw K of them has those K as the prior (Raventos et al. 2023, the two oracles).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -35,14 +35,15 @@ def applies(subject: Subject) -> str | None:
 
 def measure(subject: Subject) -> list[Finding]:
     """Weight of the new prior, where the pairs had one; gap on foreign documents, or nearness to the pool of concepts
-    where one is given.
+    where one is given. The gap alone, of pairs with the world's own prior, is a control.
 
     Cost: about two dozen exact predictives for the weight, two and one of the synthesizer for each of the others.
     """
     if subject.pool is not None:
         return _nearness_to_pool(subject)
-    findings = [] if subject.pairs.prior is None else [_weight_of_prior(subject)]
-    return findings + _foreign(subject)
+    if subject.pairs.prior is None:
+        return [replace(found, control=True) for found in _foreign(subject)]
+    return [_weight_of_prior(subject), *_foreign(subject)]
 
 
 @dataclass(frozen=True)

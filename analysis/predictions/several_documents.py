@@ -5,14 +5,14 @@ written given the last alone, the concept drifts by the kernel A(c, c') = E[p(c'
 prior and whose second eigenvalue is how much is kept in a round.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from analysis.bayes_gap import kl_by_token
-from analysis.predictions.applicability import informative, plain_pairs_and_concepts
+from analysis.predictions.applicability import informative_concepts
 from analysis.predictions.finding import Finding, finding, mean_finding
 from analysis.predictions.jackknife import jackknife
 from analysis.predictions.one_parameter import cross_entropy, fit_along
@@ -28,20 +28,20 @@ KERNEL_DOCUMENTS = 2**15
 KERNEL_PARTS = 32
 BATCH = 256
 
-
-def applies(subject: Subject) -> str | None:
-    """Why the measure does not apply, in words, or None."""
-    return plain_pairs_and_concepts(subject) or informative(subject)
+applies = informative_concepts
 
 
 def measure(subject: Subject) -> list[Finding]:
     """Drift and stationary law of chains; where the synthesizer takes several documents, order and weight of evidence.
 
+    Of one that takes a single document the chains are a control: they say what P5 and P15 say.
+
     Cost: `ROUNDS` samples of the synthesizer, and with several documents two of its predictives and about two dozen
     exact ones; the posteriors of 32,768 documents.
     """
-    findings = _several(subject) if subject.conditioning > 1 else []
-    return findings + _chain(subject)
+    if subject.conditioning > 1:
+        return _several(subject) + _chain(subject)
+    return [replace(found, control=True) for found in _chain(subject)]
 
 
 def powered_belief(world: ConceptWorld, power: float, *given: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor
 
-from analysis.predictions.applicability import concepts, plain_pairs
+from analysis.predictions.applicability import informative_concepts, plain_pairs
 from analysis.predictions.finding import Finding, finding, mean_finding, paired_finding
 from analysis.predictions.subject import Subject
 from analysis.synthesizers import Synthesizer
@@ -23,7 +23,7 @@ applies = plain_pairs
 
 
 def measure(subject: Subject) -> list[Finding]:
-    """KL of the mean implied posterior from the prior, where there are concepts; surprise a token, to both."""
+    """KL of the mean implied posterior from the prior, where documents tell of concepts; surprise a token, to both."""
     world, length = subject.world, subject.d1.shape[1]
     surprise, expected = (-exact.log_predictive(world, d2, subject.d1) for d2 in (subject.synthesized, subject.control))
     own = own_surprise(subject.synthesizer, subject.d1, subject.synthesized)
@@ -31,7 +31,7 @@ def measure(subject: Subject) -> list[Finding]:
         paired_finding("P15", "surprise", subject.name, surprise / length, expected / length),
         mean_finding("P15", "sampler against law", subject.name, own / length),
     ]
-    if concepts(subject) is None:
+    if informative_concepts(subject) is None:
         implied = exact.concept_log_posterior(world, subject.synthesized).exp()
         divergence, se = prior_divergence(implied, world.prior)
         findings.insert(0, finding("P15", "prior bent", subject.name, divergence, se, len(implied)))

@@ -1,4 +1,4 @@
-"""SUPPORTED, REFUTED or INCONCLUSIVE: equivalence tests against margins, with Holm's correction over a family.
+"""SUPPORTED, REFUTED, INCONCLUSIVE or CONTROL: equivalence tests against margins, Holm's correction over a family.
 
 Each finding has two null hypotheses. "Outside": the quantity lies outside the margin; rejecting it supports the
 prediction (two one-sided tests, Schuirmann 1987). "Inside": it lies within; rejecting it refutes. A large sample
@@ -8,23 +8,29 @@ The family is everything measured on one subject. Holm's procedure (1979) is app
 family and, apart from them, to the "outside" ones. Whatever the dependence between findings, the probability that any
 quantity truly within its margin is REFUTED is then at most ALPHA, and so is that of any SUPPORTED that truly lies
 outside. On exact Bayes every quantity lies in the middle of its margin, so that false refutations are rarer still.
+
+Two things are no support. A control (`Finding.control`), such as that a synthesizer of clean pairs writes no copies: it
+stays among the "inside" hypotheses, since outside its margin it refutes like any other, and is left out of the
+"outside" ones, since within it has nothing to support: CONTROL. And what ignoring d1 gets right as well (`READ_WITH`),
+where the prediction that finds out ignoring d1 is refuted: INCONCLUSIVE.
 """
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scipy.special import stdtr, stdtrit
 
 from analysis.predictions.finding import Finding
 
-SUPPORTED, REFUTED, INCONCLUSIVE = "SUPPORTED", "REFUTED", "INCONCLUSIVE"
+SUPPORTED, REFUTED, INCONCLUSIVE, CONTROL = "SUPPORTED", "REFUTED", "INCONCLUSIVE", "CONTROL"
 ALPHA = 0.05
+READ_WITH = {"P3": "P1"}  # what ignores d1 is the same in either order, and refuted by the Bayes gap
 
 
 @dataclass(frozen=True)
 class Decision:
-    """A finding with Holm-adjusted p-values of "outside" (small: SUPPORTED) and "inside" (small: REFUTED).
+    """A finding with Holm-adjusted p-values of "outside" (small: SUPPORTED; 1 for a control) and "inside" (REFUTED).
 
     low, high: the interval of estimate that two one-sided tests at ALPHA go with, 1 - 2 ALPHA, unadjusted.
     """
@@ -49,10 +55,14 @@ def decide(
     estimate their own spread too badly for the mean to tell anything: ten margins away in each of three is no doubt.
     """
     alone = seeds or [[] for _ in family]
-    outside = holm([min(p_outside(f), _all(p_outside, own)) for f, own in zip(family, alone, strict=True)])
+    tested = [(f, own) for f, own in zip(family, alone, strict=True) if not f.control]
+    supporting = iter(holm([min(p_outside(f), _all(p_outside, own)) for f, own in tested]))
+    outside = [1.0 if f.control else next(supporting) for f in family]
     inside = holm([min(p_inside(f), _all(p_inside, own) if _one_side(own) else 1.0)
                    for f, own in zip(family, alone, strict=True)])  # fmt: skip
-    return [_decision(f, out, within, alpha) for f, out, within in zip(family, outside, inside, strict=True)]
+    return _read_together(
+        [_decision(f, out, within, alpha) for f, out, within in zip(family, outside, inside, strict=True)]
+    )
 
 
 def _all(p_value: Callable[[Finding], float], seeds: Sequence[Finding]) -> float:
@@ -66,7 +76,8 @@ def _one_side(seeds: Sequence[Finding]) -> bool:
 
 
 def by_prediction(decisions: Sequence[Decision]) -> dict[str, str]:
-    """Prediction -> outcome: REFUTED if any of its findings is, SUPPORTED if all are, else INCONCLUSIVE."""
+    """Prediction -> outcome: REFUTED if any of its findings is, SUPPORTED if all are but controls, CONTROL if it has no
+    others, else INCONCLUSIVE."""
     outcomes: dict[str, set[str]] = {}
     for decision in decisions:
         outcomes.setdefault(decision.finding.prediction, set()).add(decision.outcome)
@@ -100,17 +111,32 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def _decision(found: Finding, outside: float, inside: float, alpha: float) -> Decision:
-    outcome = REFUTED if inside <= alpha else SUPPORTED if outside <= alpha else INCONCLUSIVE
+    undecided = CONTROL if found.control else INCONCLUSIVE
+    outcome = REFUTED if inside <= alpha else SUPPORTED if outside <= alpha else undecided
     width = float(stdtrit(found.df, 1 - ALPHA)) * found.se
     infinite = math.isinf(found.estimate)
     low, high = (found.estimate, found.estimate) if infinite else (found.estimate - width, found.estimate + width)
     return Decision(found, outside, inside, low, high, outcome)
 
 
+def _read_together(decisions: list[Decision]) -> list[Decision]:
+    """The same, with no support for what another prediction of `READ_WITH`, refuted, takes the meaning from."""
+    refuted = {decision.finding.prediction for decision in decisions if decision.outcome == REFUTED}
+    return [
+        replace(decision, outcome=INCONCLUSIVE)
+        if decision.outcome == SUPPORTED and READ_WITH.get(decision.finding.prediction) in refuted
+        else decision
+        for decision in decisions
+    ]
+
+
 def _together(outcomes: set[str]) -> str:
     if REFUTED in outcomes:
         return REFUTED
-    return SUPPORTED if outcomes == {SUPPORTED} else INCONCLUSIVE
+    tested = outcomes - {CONTROL}
+    if not tested:
+        return CONTROL
+    return SUPPORTED if tested == {SUPPORTED} else INCONCLUSIVE
 
 
 def _tail(distance: float, se: float, df: float) -> float:

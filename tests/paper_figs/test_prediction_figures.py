@@ -91,6 +91,7 @@ CELLS = {  # cell: values, pairs, subject, measure
         of_pairs(COPIED, COPIED),
         near_duplicates.measure,
     ),
+    "clean": ({"model.size": "2M"}, 400, of_pairs(PairSampling(wrong=0.5), PairSampling()), near_duplicates.measure),
     "wrong": (
         {"pairing.wrong": 0.3},
         400,
@@ -154,10 +155,13 @@ def test_the_matrix_has_a_mark_for_each_verdict_told_apart_without_colour(sweep)
     assert [label.get_text() for label in axes.get_yticklabels()] == list(CELLS)
     assert [label.get_text() for label in axes.get_xticklabels()] == ["P1", "P7", "P8"]
     looks = {(mark["marker"], mark.get("mfc")) for mark in verdict_matrix.MARKS.values()}
-    assert len(looks) == 3
+    assert len(looks) == 4
     marks = {tuple(line.get_xydata()[0]): line.get_marker() for line in axes.get_lines() if len(line.get_xdata())}
     assert marks[0, 3] == verdict_matrix.MARKS["REFUTED"]["marker"]  # the plug-in is refuted by P1
-    assert "refute" in verdict_matrix.caption(sweep)
+    assert (
+        marks[2, list(CELLS).index("clean")] == verdict_matrix.MARKS["CONTROL"]["marker"]
+    )  # of P8: no copies anywhere
+    assert "refute" in verdict_matrix.caption(sweep) and "1 control passed" in verdict_matrix.caption(sweep)
 
 
 def test_the_learning_curve_draws_its_fit_through_its_points(sweep):

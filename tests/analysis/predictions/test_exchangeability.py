@@ -2,9 +2,10 @@
 
 import pytest
 
+from analysis.predictions import closeness
 from analysis.predictions.exchangeability import measure, order_differences
 from analysis.predictions.subject import known_subject
-from analysis.predictions.verdict import REFUTED, SUPPORTED
+from analysis.predictions.verdict import INCONCLUSIVE, REFUTED, SUPPORTED
 from analysis.synthesizers import (
     CopyingSynthesizer,
     ExactSynthesizer,
@@ -56,3 +57,9 @@ def test_the_gap_of_the_pair_counts_the_document_alone(world):
     delta, gap = order_differences(wrong_alone)
     assert float(gap.mean()) > 0.5
     assert float(delta.square().mean()) > 0.1
+
+
+@pytest.mark.parametrize("kind, outcome", [(ExactSynthesizer, SUPPORTED), (PriorSynthesizer, INCONCLUSIVE)])
+def test_who_ignores_d1_is_not_supported_by_its_symmetry(world, outcomes, kind, outcome):
+    subject = known_subject(kind(world), world, 512, 0)
+    assert outcomes(closeness.measure(subject) + measure(subject))["asymmetry"] == outcome

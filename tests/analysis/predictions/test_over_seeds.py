@@ -20,7 +20,7 @@ from analysis.predictions.over_seeds import (
     write_verdicts,
 )
 from analysis.predictions.stored import Measured, read_findings, write_findings
-from analysis.predictions.verdict import INCONCLUSIVE, REFUTED, SUPPORTED
+from analysis.predictions.verdict import CONTROL, INCONCLUSIVE, REFUTED, SUPPORTED
 from sbp_bayes.errors import UserError
 
 
@@ -50,6 +50,11 @@ def test_one_seed_is_left_as_it_is_and_an_infinity_stays_one():
     assert pooled([found(0.3, 0.2)]) == found(0.3, 0.2)
     infinite = pooled([found(0.1), found(math.inf, math.inf)])
     assert infinite.estimate == math.inf and infinite.se == math.inf
+
+
+def test_margins_that_differ_by_seed_are_averaged_and_equal_ones_kept():
+    assert pooled([replace(found(0.1), margin=m) for m in (0.1, 0.1, 0.1)]).margin == 0.1
+    assert pooled([replace(found(0.1), margin=m) for m in (0.1, 0.3)]).margin == pytest.approx(0.2)
 
 
 def test_false_refutations_over_three_seeds_that_truly_vary():
@@ -110,6 +115,17 @@ def test_verdicts_say_which_seeds_worlds_and_documents():
     assert deciding([gap, share, way]) == [share]
 
 
+def test_controls_and_what_ignoring_d1_gets_right_are_told_in_words():
+    gap, order = found(3.0), replace(found(0.0), prediction="P3", quantity="asymmetry")
+    control = replace(found(0.0), prediction="P8", quantity="copies", control=True)
+    told = family([gap, order, control], [Place(["w"], [0])] * 3)
+    assert [row.verdict for row in told] == [REFUTED, INCONCLUSIVE, CONTROL]
+    assert [row.verdict for row in told] == [row.prediction_verdict for row in told]
+    assert told[1].sentence == "Within 1, but so is what ignores d1: P1 is refuted."
+    assert told[2].sentence.startswith("A control: ")
+    assert [row.verdict for row in refuted_first(told[::-1])] == [REFUTED, INCONCLUSIVE, CONTROL]
+
+
 def test_a_family_is_one_subject():
     """Twenty unsure quantities of another synthesizer do not make this one's any less sure."""
     ours = Measured(found(1.25, 0.1, test="at most"), "w", 0)
@@ -124,12 +140,14 @@ def test_a_family_is_one_subject():
 
 def test_files_are_read_back_as_they_were_written(tmp_path):
     for seed in (0, 1):
-        own = [row for row in rows() if row.seed == seed]
+        own = [replace(row, finding=replace(row.finding, control=seed == 1)) for row in rows() if row.seed == seed]
         own.append(Measured(found(math.inf, math.inf, quantity="infinite"), f"world{seed}", seed))
         own.append(Measured(found(math.nan, 1.0, quantity="undefined"), f"world{seed}", seed))
         write_findings(tmp_path / "seeds" / str(seed), own)
     back = read_findings(tmp_path / "seeds" / "1")
-    assert back[:3] == [row for row in rows() if row.seed == 1]
+    assert [row.finding.quantity for row in back[:3]] == ["gap", "share", "way"]
+    assert all(row.finding.control for row in back[:3])
+    assert [replace(row.finding, control=False) for row in back[:3]] == [r.finding for r in rows() if r.seed == 1]
     assert back[3].finding.estimate == math.inf and math.isnan(back[4].finding.estimate)
     write_verdicts(tmp_path)
     once = (tmp_path / "verdicts.json").read_text()

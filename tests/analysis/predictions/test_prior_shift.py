@@ -6,7 +6,7 @@ from analysis.pair_law_synthesizer import PairLawSynthesizer
 from analysis.predictions import prior_shift
 from analysis.predictions.prior_shift import pool_world, two_oracles
 from analysis.predictions.subject import Subject, known_subject
-from analysis.predictions.verdict import REFUTED, SUPPORTED, decide
+from analysis.predictions.verdict import CONTROL, REFUTED, SUPPORTED, decide
 from analysis.synthesizers import (
     BeliefSynthesizer,
     ExactSynthesizer,
@@ -79,7 +79,7 @@ def test_one_who_is_right_on_documents_of_the_world_alone_is_refuted(world):
 def test_exact_bayes_on_foreign_documents_in_a_world_that_cannot_write_all_of_them():
     world = make_world("tree", preset="medium", seed=1)
     subject = known_subject(ExactSynthesizer(world), world, 64, 0)
-    assert set(outcomes(subject).values()) <= {SUPPORTED}
+    assert set(outcomes(subject).values()) <= {CONTROL}
 
 
 def test_a_pool_of_concepts_is_told_from_their_law():
@@ -106,6 +106,10 @@ def test_the_pool_is_the_even_mixture_of_its_points():
     document = torch.tensor([[0, 3, 3]])
     expected = points[:, 0] * points[:, 3] ** 2
     assert float(exact.log_evidence(pool_world(world, points), document).exp()) == pytest.approx(float(expected.mean()))
+
+
+def test_the_gap_alone_is_a_control(world):
+    assert outcomes(known_subject(ExactSynthesizer(world), world, 64, 0)) == {"gap on foreign documents": CONTROL}
 
 
 def test_where_it_does_not_apply(world):

@@ -4,7 +4,7 @@ import torch
 from analysis.predictions import several_documents
 from analysis.predictions.several_documents import exact_drift, powered_belief
 from analysis.predictions.subject import known_subject
-from analysis.predictions.verdict import REFUTED, SUPPORTED, decide
+from analysis.predictions.verdict import CONTROL, REFUTED, SUPPORTED, decide
 from analysis.synthesizers import (
     BeliefSynthesizer,
     ExactSynthesizer,
@@ -51,6 +51,10 @@ def test_exact_bayes_is_supported(world):
     assert {d.outcome for d in decide(findings)} == {SUPPORTED}
     several = [f for f in findings if f.quantity in ("order", "documents counted")]
     assert [f.estimate for f in several] == pytest.approx([0.0, 1.0], abs=1e-3)
+
+
+def test_chains_of_one_that_takes_a_single_document_are_a_control(world):
+    assert set(outcomes(known_subject(ExactSynthesizer(world), world, 512, 0)).values()) == {CONTROL}
 
 
 def test_evidence_of_six_tenths_of_a_document_is_found_and_refuted(world):

@@ -11,6 +11,7 @@ from scipy import stats
 
 from analysis.predictions.finding import Finding
 from analysis.predictions.verdict import (
+    CONTROL,
     INCONCLUSIVE,
     REFUTED,
     SUPPORTED,
@@ -109,3 +110,29 @@ def test_seeds_that_are_out_on_different_sides_refute_nothing_together():
     both = [seed(3.0), seed(-3.0), seed(3.0), seed(-3.0)]
     assert decide([mean], seeds=[both])[0].outcome == INCONCLUSIVE
     assert decide([mean], seeds=[[seed(3.0)] * 4])[0].outcome == REFUTED
+
+
+def test_a_control_refutes_and_never_supports():
+    passed, failed, unsure = (
+        dataclasses.replace(found(e, se), control=True) for e, se in ((0, 0.01), (3, 0.01), (1, 0.5))
+    )
+    assert [d.outcome for d in decide([passed, failed, unsure])] == [CONTROL, REFUTED, CONTROL]
+    assert by_prediction(decide([passed, unsure])) == {"P1": CONTROL}
+    assert by_prediction(decide([passed, found(0, 0.01)])) == {"P1": SUPPORTED}
+    assert by_prediction(decide([passed, failed])) == {"P1": REFUTED}
+
+
+def test_controls_cost_the_others_no_support_and_count_among_what_may_be_refuted():
+    """At p = .03 alone; of two hypotheses Holm's correction makes it .06."""
+    inside, outside = found(1 - 1.88, 1.0 / 2, margin=1.94), found(1.94, 0.5)
+    alone, beside = decide([inside])[0], decide([inside, dataclasses.replace(found(0, 1), control=True)])[0]
+    assert alone.p_outside == beside.p_outside < 0.05
+    other = dataclasses.replace(found(0, 0.5), control=True)
+    assert decide([outside])[0].outcome == REFUTED and decide([outside, other])[0].outcome == INCONCLUSIVE
+
+
+def test_what_ignoring_d1_gets_right_supports_nothing_where_the_gap_is_refuted():
+    order, gap, other = found(0, 0.01, prediction="P3"), found(3, 0.01), found(0, 0.01, prediction="P4")
+    assert by_prediction(decide([order, gap, other])) == {"P3": INCONCLUSIVE, "P1": REFUTED, "P4": SUPPORTED}
+    assert by_prediction(decide([order, found(0, 0.01)]))["P3"] == SUPPORTED
+    assert by_prediction(decide([found(3, 0.01, prediction="P3"), gap]))["P3"] == REFUTED
