@@ -89,6 +89,11 @@ def read_provenance(run: Path) -> dict:
     return _json(run / "provenance.json", {})
 
 
+def read_pairs(folder: Path) -> dict:
+    """The statistics of a folder of pairs. Raises RunFileError where there are none."""
+    return _json(folder / "pairs.json")
+
+
 def read_published(name: str) -> list[dict[str, str]]:
     """A table of published numbers, each with its certainty mark and source."""
     with (PUBLISHED / f"{name}.csv").open(encoding="utf-8", newline="") as file:

@@ -244,6 +244,14 @@ def _check_finite(options: dict, prefix: str) -> None:
             raise UserError(f"{prefix}.{name} = {value}: expected a finite number")
 
 
+def table_from(kind: type, overrides: Sequence[str], prefix: str) -> Any:
+    """One table of an experiment, as its dataclass ``kind``, from ``key=value`` alone; checked as in a file."""
+    table: dict = {}
+    for override in overrides:
+        _override(table, override)
+    return _build(kind, table, prefix)
+
+
 def as_tables(config: ExperimentConfig) -> dict:
     """The experiment as nested plain values; `experiment_from` reads them back."""
     return dataclasses.asdict(config)

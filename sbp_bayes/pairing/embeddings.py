@@ -1,7 +1,7 @@
 """Embeddings on disk, in shards of documents: each written whole, so that what is there needs no second pass.
 
 vectors-00000.npy ...   (rows, D) float32 unit vectors, in document order
-embeddings.json         documents, width, rows of a shard, the embedder's identity, the corpus's fingerprint; last
+embeddings.json         documents, width, rows of a shard, the identities of embedder and corpus; written last
 """
 
 from dataclasses import dataclass
@@ -52,7 +52,10 @@ def open_embeddings(folder: Path, corpus: Corpus | None = None) -> Embeddings:
 
 @dataclass(frozen=True)
 class EmbedShard:
-    """The task of embedding one shard of a corpus of text (`sbp_bayes.engines`); the encoder stays in memory."""
+    """The task of embedding one shard of a corpus of text (`sbp_bayes.engines`); the encoder stays in memory.
+
+    content: names the corpus's documents and the embedder's weights, so that others are another task.
+    """
 
     corpus: Path
     file: Path
@@ -60,6 +63,7 @@ class EmbedShard:
     documents: int
     embedder: str
     dtype: str
+    content: str
     device: str = "cpu"
 
     @property
@@ -88,9 +92,10 @@ def embed_tasks(
     """
     if not corpus.has_text:
         raise UserError(f'{corpus.folder}: has tokens only, and pairing.embedder = "{embedder}" reads text')
-    dtype = find_sentence_model(embedder, dtype).dtype
+    model = find_sentence_model(embedder, dtype)
+    how = (embedder, model.dtype, content_hash([corpus.fingerprint, model.identity()]), device)
     return [
-        EmbedShard(corpus.folder, file, i * shard, min(shard, len(corpus) - i * shard), embedder, dtype, device)
+        EmbedShard(corpus.folder, file, i * shard, min(shard, len(corpus) - i * shard), *how)
         for i, file in enumerate(_shard_files(folder, len(corpus), shard))
     ]
 
@@ -100,8 +105,8 @@ def finish_embeddings(folder: Path, corpus: Corpus, tasks: list[EmbedShard]) -> 
     width = np.load(tasks[0].file, mmap_mode="r").shape[1]
     model = find_sentence_model(tasks[0].embedder, tasks[0].dtype)
     counts = {"documents": len(corpus), "width": width, "shard": tasks[0].documents}
-    description = {**counts, "embedder": model.identity(), "corpus": corpus.fingerprint}
-    write_json(folder / DESCRIPTION, {**description, "fingerprint": content_hash(description)})
+    about = {"embedder": model.identity(), "corpus": corpus.fingerprint, "content": tasks[0].content}
+    write_json(folder / DESCRIPTION, {**counts, **about})
     return open_embeddings(folder, corpus)
 
 

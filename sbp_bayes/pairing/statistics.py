@@ -10,8 +10,12 @@ from sbp_bayes.pairing.rules import Candidates
 
 
 def concept_codes(corpus: Corpus) -> np.ndarray | None:
-    """The concept of each document as a number, (N,) int64, -1 where it has none; None without such a latent."""
-    return latent_codes(corpus, ["concept"])
+    """The concept of each document as a number, (N,) int64, -1 where it has none; None where none is known: neither a
+    latent nor a column of text says it."""
+    codes = latent_codes(corpus, ["concept"])
+    if codes is None and "concept" in corpus.columns:
+        codes = pc.fill_null(corpus.column("concept").combine_chunks().dictionary_encode().indices, -1).to_numpy()
+    return None if codes is None or (codes < 0).all() else codes.astype(np.int64)
 
 
 def latent_codes(corpus: Corpus, columns: list[str], as_numbered: bool = False) -> np.ndarray | None:
