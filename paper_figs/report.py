@@ -19,6 +19,7 @@ from paper_figs import (
     page,
     pairing_precision,
     qa_accuracy,
+    quality_table,
     recovered_share,
     style,
     temperature,
@@ -77,6 +78,7 @@ def write_report(run: Path) -> None:
         *draw_into(run, FIGURES),
         *verdict_table.section(run),
         *_tables(run, results),
+        *quality_table.section(run),
         *_examples(run),
         *origin(run),
     ]
