@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import tyro
 
+from analysis import measures
 from sbp_bayes.errors import UserError
 
 if TYPE_CHECKING:
@@ -42,8 +43,8 @@ class EvaluateArguments:
     """Items of each task, from the first; by default all."""
     hub: bool = False
     """Let the harness fetch what is in no local cache."""
-    device: str = "auto"
-    """cpu, cuda, or auto."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto: a GPU where there is one."""
 
 
 def evaluate(arguments: list[str]) -> int:
@@ -85,6 +86,8 @@ def evaluate(arguments: list[str]) -> int:
 def _device(name: str) -> str:
     import torch
 
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UserError("--device cuda: there is no GPU that torch can use")
     return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
 
 
@@ -129,29 +132,34 @@ def _provenance(asked: Sequence["AskedTask"], parsed: EvaluateArguments) -> dict
 
 
 def _show(rows: Sequence["Result"]) -> None:
-    """A line a task and metric, a column a model; the standard error is over items."""
+    """A line a task and metric, a column a model: of one seed with the error over items, of several their mean."""
     from rich.console import Console
     from rich.table import Table
 
-    columns = list(dict.fromkeys((row.subject, row.seed) for row in rows))
+    models: dict[str, dict[str, list[Result]]] = {}
+    for row in rows:
+        models.setdefault(row.subject, {}).setdefault(row.measure, []).append(row)
     table = Table(box=None, pad_edge=False)
-    table.add_column("task")
-    several = len({seed for _, seed in columns}) > 1
-    for subject, seed in columns:
-        table.add_column(f"{subject}, seed {seed}" if several else subject, justify="right")
-    table.add_column("chance", justify="right")
-    for measure in dict.fromkeys(row.measure for row in rows):
-        found = {(row.subject, row.seed): row for row in rows if row.measure == measure}
-        chance = next(iter(found.values())).null
-        cells = [_cell(found[column]) if column in found else "–" for column in columns]
-        table.add_row(" ".join(measure.split()[1:]), *cells, "–" if chance is None else f"{chance:.3f}")
-    console = Console(highlight=False)
+    table.add_column("task", no_wrap=True)
+    for subject in models:
+        table.add_column(subject, justify="right", no_wrap=True)
+    table.add_column("chance", justify="right", no_wrap=True)
+    chances = {row.measure: row.null for row in rows}
+    for measure, chance in chances.items():
+        cells = [_cell(found.get(measure, [])) for found in models.values()]
+        name = measure.removeprefix(f"{measures.TASK} ")
+        table.add_row(name, *cells, "–" if chance is None else f"{chance:.3f}")
+    # Wide enough for every column, whatever the terminal: a number broken in two is none.
+    console = Console(highlight=False, width=60 + 20 * len(models))
     console.print(table)
-    console.print(
-        f"shares of items answered right, or perplexities; ± standard errors over {max(r.n for r in rows):,} items"
-    )
+    seeds, n = len({row.seed for row in rows}), max(row.n for row in rows)
+    spread = "± standard errors over items" if seeds == 1 else f"mean of {seeds} seeds ± half their range"
+    console.print(f"shares of items answered right, or perplexities; {spread}; at most {n:,} items")
 
 
-def _cell(row: "Result") -> str:
-    digits = 3 if row.unit == "share" else 2
-    return f"{row.estimate:.{digits}f}" + (f" ± {row.se:.{digits}f}" if row.se is not None else "")
+def _cell(rows: Sequence["Result"]) -> str:
+    if not rows:
+        return "–"
+    values = [row.estimate for row in rows]
+    spread = rows[0].se if len(rows) == 1 else (max(values) - min(values)) / 2
+    return f"{sum(values) / len(values):.3f}" + (f" ± {spread:.3f}" if spread is not None else "")

@@ -11,6 +11,7 @@ from lm_eval.api.model import TemplateLM
 from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 
 from sbp_bayes.documents.tokenizer import Tokenizer
+from sbp_bayes.errors import UserError
 from sbp_bayes.model.transformer import Transformer
 from sbp_bayes.progress import Progress
 from sbp_bayes.seeds import generator
@@ -52,8 +53,13 @@ class Scorer(TemplateLM):
     def _loglikelihood_tokens(self, requests: Sequence[Request], **_) -> list[tuple[float, bool]]:
         """For each (texts, context, continuation): log p of the continuation in nats, and whether it is the likeliest.
 
-        Likeliest token by token.
+        Likeliest token by token. UserError for a continuation that the model can't read whole.
         """
+        longest = max((len(written) for _, _, written in requests), default=0)
+        if longest > self.max_length:
+            raise UserError(
+                f"{self.name}: reads {self.max_length} tokens at a time, an answer of the tasks has {longest}"
+            )
         kept = [(read + written)[-(self.max_length + 1) :] for _, read, written in requests]
         lengths = np.array([len(tokens) for tokens in kept])
         order = np.argsort(-lengths, kind="stable")

@@ -1,42 +1,19 @@
 """`sbp tasks`: the folder it writes, from packages that lie in the cache, and its rule about a run's headwords."""
 
-import dataclasses
 import json
-import shutil
 
 import pyarrow as pa
 import pytest
-from tiny_lexicon import HEADWORDS, gloss, tiny_packages
+from tiny_lexicon import HEADWORDS, gloss
 
-from analysis.tasks import catalogue
 from analysis.tasks.build_command import tasks
 from sbp_bayes.cli import main
-from sbp_bayes.documents import fetch
 from sbp_bayes.documents.corpus import write_corpus
 from sbp_bayes.documents.tokenizer import BpeTokenizer
-from sbp_bayes.files import file_hash, write_json
+from sbp_bayes.files import write_json
 
+pytestmark = pytest.mark.usefixtures("tiny_cache")
 NAMES = "lexicon-definition,lexicon-hypernym,lexicon-description,lexicon-topic,lexicon-synonym"
-
-
-@pytest.fixture(autouse=True)
-def tiny_cache(tmp_path, monkeypatch):
-    """The tasks' packages are tiny ones, fetched already; FOLDOC and the Jargon File can't be had."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    files = tiny_packages(tmp_path / "packages")
-    for name, task in catalogue.TASKS.items():
-        parts = {}
-        for part, (package, *_) in task.packages.items():
-            if part in files:
-                package = dataclasses.replace(package, sha256=file_hash(files[part]))
-                place = fetch._cached(package)
-                place.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(files[part], place)
-            else:
-                package = dataclasses.replace(package, tool="npm", name=f"no-such-{part}")
-            parts[part] = (package,)
-        monkeypatch.setitem(catalogue.TASKS, name, dataclasses.replace(task, packages=parts))
-    monkeypatch.setenv("PATH", "")
 
 
 @pytest.fixture
