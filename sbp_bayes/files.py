@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from sbp_bayes.errors import UserError
+
+TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}")  # names of `atomic_write`, as tempfile makes them
 
 
 def atomic_write(path: Path, write: Callable[[Path], None]) -> None:
@@ -37,6 +40,13 @@ def atomic_write(path: Path, write: Callable[[Path], None]) -> None:
         sync_folder(path.parent)
     except OSError as error:
         raise UserError(f"{path}: could not be written ({error.strerror or error})") from error
+
+
+def remove_interrupted_writes(folder: Path) -> None:
+    """Remove what killed processes left of `atomic_write` anywhere in ``folder``; nothing may be writing there."""
+    for file in folder.rglob(".*"):
+        if TEMPORARY.fullmatch(file.name) and file.is_file():
+            file.unlink()
 
 
 def sync_folder(folder: Path) -> None:

@@ -15,7 +15,15 @@ from typing import Any
 
 from sbp_bayes import plugins
 from sbp_bayes.errors import UserError
-from sbp_bayes.files import content_hash, exclusive, file_hash, read_json, sync_folder, write_json
+from sbp_bayes.files import (
+    content_hash,
+    exclusive,
+    file_hash,
+    read_json,
+    remove_interrupted_writes,
+    sync_folder,
+    write_json,
+)
 from sbp_bayes.ledger import Entry
 
 RECORD = "stage.json"
@@ -79,6 +87,7 @@ def run_stage(stage: Stage, kind: Kind, root: Path, device: str) -> None:
             shutil.rmtree(partial)
         try:
             partial.mkdir(parents=True, exist_ok=True)
+            remove_interrupted_writes(partial)
             start = time.monotonic()
             entries = kind.run(stage, {name: s.folder(root) for name, s in stage.inputs.items()}, partial, device)
             record = {

@@ -1,10 +1,11 @@
 import json
 import math
+from pathlib import Path
 
 import pytest
 
 from sbp_bayes.errors import UserError
-from sbp_bayes.files import atomic_write, content_hash, exclusive, read_json, write_json
+from sbp_bayes.files import atomic_write, content_hash, exclusive, read_json, remove_interrupted_writes, write_json
 from sbp_bayes.results import Result, read_results, write_results
 from sbp_bayes.seeds import generator, seed_for
 
@@ -23,6 +24,22 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
         atomic_write(path, half)
     assert json.loads(path.read_text()) == {"a": 1}
     assert [p.name for p in tmp_path.iterdir()] == ["value.json"]
+
+
+def test_what_killed_writers_left_is_removed_and_nothing_else(tmp_path):
+    def die(temporary):
+        (tmp_path / "left").write_text(temporary.name)
+        raise SystemExit
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(Path, "unlink", lambda self, missing_ok: None)  # a killed process removes nothing
+        atomic_write(tmp_path / "sub" / "best.safetensors", die)
+    left = tmp_path / "sub" / (tmp_path / "left").read_text()
+    for name in (".lock", "best.safetensors", ".hidden.json"):
+        (tmp_path / "sub" / name).touch()
+    assert left.exists()
+    remove_interrupted_writes(tmp_path)
+    assert sorted(f.name for f in (tmp_path / "sub").iterdir()) == [".hidden.json", ".lock", "best.safetensors"]
 
 
 def test_hash_ignores_the_order_of_keys_only():

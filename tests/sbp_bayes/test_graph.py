@@ -43,6 +43,16 @@ def test_order_puts_inputs_first_and_each_stage_once():
     assert [s.name for s in in_order([c, b])] == ["a", "b", "c"]
 
 
+def test_a_resumed_stage_keeps_no_half_written_file(tmp_path):
+    stage = Stage("k", "a", {})
+    partial = tmp_path / f"{stage.folder(tmp_path).name}.partial"
+    partial.mkdir(parents=True)
+    (partial / ".best.safetensors.abcd1234").touch()
+    (partial / "state").touch()
+    run_stage(stage, Kind(write_once, resumable=True), tmp_path, "cpu")
+    assert sorted(read_record(stage, tmp_path)["files"]) == ["state", "value"]
+
+
 def append_slowly(stage, inputs, out, device):
     """Counts to 20 on disk, one line a step, from where it was."""
     with (out / "count").open("a+") as file:
