@@ -16,9 +16,8 @@ import xxhash
 from sbp_bayes.documents.clean_config import CleanSettings
 from sbp_bayes.documents.copies import Digests, first_of
 from sbp_bayes.documents.dropped import Dropped
-from sbp_bayes.documents.languages import language_of
 from sbp_bayes.documents.near_copies import near_copies
-from sbp_bayes.documents.parts import cut
+from sbp_bayes.documents.passing import BY_ITSELF, passing, same_text
 from sbp_bayes.documents.sources import SplitSizes
 from sbp_bayes.documents.spill import Spill, SpillWriter
 from sbp_bayes.documents.splits import split_groups
@@ -26,9 +25,8 @@ from sbp_bayes.documents.text_files import TextDocument
 from sbp_bayes.documents.text_lines import Unreadable
 from sbp_bayes.errors import UserError
 
-EMPTY, COPY, NEAR, TWICE = "empty", "exact copies", "near-duplicates", "ids that are there already"
-UNREADABLE, LANGUAGE, SHORT, LONG = "unreadable", "another language", "too short", "too long"
-WITHOUT, ALONE = "without a concept", "alone with their concept"
+COPY, NEAR, TWICE = "exact copies", "near-duplicates", "ids that are there already"
+ALONE = "alone with their concept"
 COPIED_TOGETHER = 1 << 16
 
 
@@ -104,63 +102,19 @@ def _gather(
     path: Path,
 ) -> _Gathered:
     """Set aside the documents that pass by themselves."""
-    texts, ids, read = Digests(), Digests(), 0
+    texts, ids = Digests(), Digests()
     groups, characters = array("Q"), array("q")
     with SpillWriter(path) as spill:
-        for found in documents:
-            if isinstance(found, Unreadable):
-                if clean.on_bad == "stop":
-                    raise UserError(found.message)
-                dropped.add(None, UNREADABLE, found.message)
-                continue
-            parent, whole = found
-            for document in _cut_to_length(whole, clean):
-                read += 1
-                reason, detail = _reason(document, clean, by_concept)
-                if reason:
-                    dropped.add(document.doc_id, reason, detail)
-                    continue
-                spill.add(document)
-                texts.add(" ".join(document.text.split()))
-                ids.add(document.doc_id)
-                groups.append(xxhash.xxh3_64_intdigest((document.concept if by_concept else parent).encode()))
-                characters.append(len(document.text))
+        for parent, document in passing(documents, clean, by_concept, dropped):
+            spill.add(document)
+            texts.add(same_text(document.text))
+            ids.add(document.doc_id)
+            groups.append(xxhash.xxh3_64_intdigest((document.concept if by_concept else parent).encode()))
+            characters.append(len(document.text))
+    read = len(texts) + sum(dropped.counts[reason] for reason in BY_ITSELF)
     return _Gathered(
         texts, ids, np.frombuffer(groups, dtype=np.uint64), np.frombuffer(characters, dtype=np.int64), read
     )
-
-
-def _cut_to_length(document: TextDocument, clean: CleanSettings) -> list[TextDocument]:
-    """The document, or where it is too long what `corpus.clean.long_documents` makes of it."""
-    limit = clean.max_characters
-    if not limit or len(document.text) <= limit or clean.long_documents == "drop":
-        return [document]
-    if clean.long_documents == "refuse":
-        raise UserError(
-            f"{document.doc_id}: {len(document.text):,} characters, corpus.clean.max_characters allows {limit:,} "
-            '(corpus.clean.long_documents = "split" or "drop" goes on)'
-        )
-    parts = cut(document.text, limit)
-    return [
-        TextDocument(f"{document.doc_id}~{i}", part, document.source, document.concept) for i, part in enumerate(parts)
-    ]
-
-
-def _reason(document: TextDocument, clean: CleanSettings, by_concept: bool) -> tuple[str, str]:
-    """Why a document is left out, by itself, with a detail; two empty strings where it is not."""
-    text, length = document.text, f"{len(document.text):,} characters"
-    if not text:
-        return EMPTY, ""
-    if len(text) < clean.min_characters:
-        return SHORT, length
-    if clean.max_characters and len(text) > clean.max_characters:
-        return LONG, length
-    language = language_of(text) if clean.languages else None
-    if language is not None and language not in clean.languages:
-        return LANGUAGE, language
-    if by_concept and document.concept is None:
-        return WITHOUT, ""
-    return "", ""
 
 
 def _without_copies(

@@ -1,0 +1,110 @@
+"""A corpus made file by file: what a pass over all files in one process would have made."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from sbp_bayes.cli import main
+from sbp_bayes.documents.corpus import Corpus
+from sbp_bayes.documents.tokenizer import load_tokenizer
+
+FILES, ROWS = 4, 150
+OPTIONS = ["--id-column", "id", "--concept-column", "topic", "--vocabulary", "300", "--min-characters", "9"]
+
+
+@pytest.fixture
+def texts(tmp_path) -> Path:
+    """Files of documents, some copied within a file and some over files, some too short."""
+    folder = tmp_path / "texts"
+    for number in range(FILES):
+        path = folder / str(number % 2) / f"{number}.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        rows = []
+        for i in range(ROWS):
+            key = i % 140 if i % 10 else i + 7 * number  # every tenth text may be another file's
+            text = f"text {key if i % 10 == 0 else (number, key)} of some words" if i % 30 else "short"
+            rows.append({"id": f"{number}-{i}", "text": text, "topic": f"t{i % 5}"})
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder
+
+
+def expected(folder: Path) -> tuple[dict[str, str], dict[str, tuple[str, str | None]]]:
+    """id -> text of what stays, and id -> (reason, twin) of what does not, by one loop over all."""
+    first: dict[str, str] = {}
+    kept, dropped = {}, {}
+    for file in sorted(folder.rglob("*.jsonl")):
+        for line in file.read_text().splitlines():
+            row = json.loads(line)
+            if len(row["text"]) < 9:
+                dropped[row["id"]] = ("too short", None)
+            elif row["text"] in first:
+                dropped[row["id"]] = ("exact copies", first[row["text"]])
+            else:
+                first[row["text"]] = row["id"]
+                kept[row["id"]] = row["text"]
+    return kept, dropped
+
+
+def content(out: Path) -> dict[str, bytes]:
+    return {f.name: f.read_bytes() for f in out.rglob("*") if f.is_file()}
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_it_is_what_one_pass_would_make(tmp_path, texts, workers, capsys):
+    out = tmp_path / "out"
+    assert main(["corpus", str(texts), "--out", str(out), *OPTIONS, "--workers", workers]) == 0
+    kept, dropped = expected(texts)
+    corpus = Corpus.open(out, load_tokenizer(out / "tokenizer"))
+    corpus.verify()
+    assert dict(zip(corpus.doc_ids, corpus.column("text").to_pylist(), strict=True)) == kept
+    rows = pq.read_table(out / "dropped.parquet").to_pylist()
+    assert {row["doc_id"]: (row["reason"], row["kept"]) for row in rows} == dropped
+    encoded = load_tokenizer(out / "tokenizer").encode(corpus.column("text").to_pylist())
+    assert all((corpus.document(i) == ids).all() for i, ids in enumerate(encoded))
+    assert f"{len(kept):,} documents" in capsys.readouterr().out
+    assert not (tmp_path / "out.work").exists()
+
+
+def test_a_finished_corpus_answers_and_a_changed_file_is_read_again(tmp_path, texts):
+    command = ["corpus", str(texts), "--out", str(tmp_path / "out"), *OPTIONS, "--workers", "1"]
+    assert main(command) == 0
+    before = {file: file.stat().st_mtime_ns for file in (tmp_path / "out").rglob("*")}
+    assert main(command) == 0
+    assert before == {file: file.stat().st_mtime_ns for file in (tmp_path / "out").rglob("*")}
+    with (texts / "0" / "0.jsonl").open("a") as file:
+        file.write('{"id": "new", "text": "quite another text", "topic": "t"}\n')
+    assert main(command) == 0
+    assert "new" in Corpus.open(tmp_path / "out").doc_ids
+
+
+def test_a_tokenizer_may_be_given(tmp_path, texts):
+    command = ["corpus", str(texts), *OPTIONS, "--workers", "1"]
+    assert main([*command, "--out", str(tmp_path / "a")]) == 0
+    given = ["--tokenizer", str(tmp_path / "a" / "tokenizer")]
+    assert main([*command, "--out", str(tmp_path / "b"), *given]) == 0
+    assert (tmp_path / "b" / "tokens.bin").read_bytes() == (tmp_path / "a" / "tokens.bin").read_bytes()
+
+
+def test_kills_change_nothing(tmp_path, texts):
+    assert main(["corpus", str(texts), "--out", str(tmp_path / "whole"), *OPTIONS, "--workers", "1"]) == 0
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "sbp_bayes.cli", "corpus", str(texts), "--out", str(out), *OPTIONS]
+    kills = 0
+    for wanted in (1, 3, 6):
+        process = subprocess.Popen([*command, "--workers", "2"], stderr=subprocess.DEVNULL, start_new_session=True)
+        done = tmp_path / "out.work" / "finished"
+        while process.poll() is None and len(list(done.glob("*.json"))) < wanted:
+            time.sleep(0.001)
+        kills += process.poll() is None
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    assert kills >= 2
+    assert subprocess.run([*command, "--workers", "2"], capture_output=True).returncode == 0
+    assert content(out) == content(tmp_path / "whole")
