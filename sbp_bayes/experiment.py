@@ -144,7 +144,7 @@ class EvaluationSettings:
     controls: bool = key(True, "measure synthesizers that are wrong on purpose beside the trained one", added=True)
     predictions: bool = key(False, "put the sixteen predictions to the synthesizer (worlds of tokens)", added=True)
     quality: int = key(20000, "documents of each synthetic corpus whose quality is measured (text)", 2, added=True)
-    quality_embedder: str = key("tfidf", "of their similarities; any that pairing.embedder takes", added=True)
+    quality_embedder: str = key("tfidf", "of their similarities: tfidf, minilm, ... or registered", added=True)
     judge: dict = key({}, "table: name = a registered judge of synthetic text, and its options", added=True)
 
 
@@ -233,6 +233,7 @@ def experiment_from(table: dict) -> ExperimentConfig:
     if config.corpus.oracle < config.corpus.real:
         raise UserError(f"corpus.oracle = {config.corpus.oracle}: expected at least corpus.real = {config.corpus.real}")
     if config.training.epochs <= 0:
+    _check_quality(config.evaluation)
         raise UserError(f"training.epochs = {config.training.epochs}: expected more than 0")
     return config
 
@@ -249,6 +250,20 @@ def table_from(kind: type, overrides: Sequence[str], prefix: str) -> Any:
     table: dict = {}
     for override in overrides:
         _override(table, override)
+def _check_quality(settings: EvaluationSettings) -> None:
+    """What measures synthetic text at the end of a run is there; a run must not learn it then."""
+    embedder, judge = settings.quality_embedder, settings.judge
+    offered = ["tfidf", MINILM, f"{PREFIX}NAME", *plugins.names(EMBEDDERS)]
+    if embedder not in offered and not is_sentence_model(embedder):
+        raise UserError(f'evaluation.quality_embedder = "{embedder}": expected one of {", ".join(offered)}')
+    judges = plugins.names("sbp_bayes.judges")
+    if judge and judge.get("name") not in judges:
+        raise UserError(f"evaluation.judge.name = {judge.get('name')!r}: expected one of {', '.join(judges)}")
+    documents = judge.get("documents", 1)
+    if type(documents) is not int or documents < 1:
+        raise UserError(f"evaluation.judge.documents = {documents!r}: expected a whole number of at least 1")
+
+
     return _build(kind, table, prefix)
 
 
