@@ -29,13 +29,13 @@ JUDGED = 200  # documents of a column, unless evaluation.judge.documents says ot
 
 
 def evaluate_quality(context: SeedContext) -> None:
-    """Rows on each synthetic corpus of a seed, and on real text as the last column; none in worlds.
+    """Rows on each synthetic corpus of a seed, and on real text as the last column; none in worlds or without text.
 
     Writes ``results.json``. What costs most reads ``evaluation.documents`` documents a column, the rest
     ``evaluation.quality``.
     """
     rows = Rows(context.source["label"], context.seed)
-    if "world" not in context.source and context.synthetic:
+    if "world" not in context.source and context.synthetic and Corpus.open(context.corpus["real"]).has_text:
         measure_quality(rows, context)
     write_results(context.out, rows.results)
 
@@ -125,11 +125,10 @@ def _add_rejected(rows: Rows, context: SeedContext) -> None:
 
 
 def _add_judged(rows: Rows, columns: list[Column], context: SeedContext) -> None:
-    table = dict(context.config.evaluation.judge)
+    table = context.config.evaluation.judge
     if not table:
         return
-    size = table.pop("documents", JUDGED)
-    judge = judge_from(table)
+    size, judge = table.get("documents", JUDGED), judge_from(table)
     for column in columns:
         questions = [(measures.TEXT_NOT_FACTUAL, judge.not_factual(column.texts[:size]), column.groups[:size])]
         if column.written is not None:

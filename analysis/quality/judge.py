@@ -10,7 +10,6 @@ import numpy as np
 
 from analysis.quality.estimate import Estimate, mean
 from sbp_bayes import plugins
-from sbp_bayes.errors import UserError
 
 JUDGES = "sbp_bayes.judges"
 Answers = Sequence[bool | None]
@@ -30,13 +29,9 @@ class Judge(Protocol):
 
 
 def judge_from(table: Mapping[str, Any]) -> Judge:
-    """The judge that ``evaluation.judge`` names, given the table's other keys. UserError without a known name."""
-    options = dict(table)
-    name = options.pop("name", None)
-    if name not in plugins.names(JUDGES):
-        known = ", ".join(plugins.names(JUDGES))
-        raise UserError(f"evaluation.judge.name = {name!r}: expected a registered judge ({known})")
-    return plugins.load(JUDGES, name).from_options(options)
+    """The judge that ``evaluation.judge`` names, given the table's other keys. UserError for wrong options."""
+    options = {key: value for key, value in table.items() if key not in ("name", "documents")}
+    return plugins.load(JUDGES, table["name"]).from_options(options)
 
 
 def share_of(answers: Answers, groups: np.ndarray) -> tuple[Estimate, float]:

@@ -10,6 +10,7 @@ import pytest
 from analysis.quality.endpoint_judge import EndpointJudge
 from analysis.quality.judge import judge_from, share_of
 from sbp_bayes.errors import UserError
+from sbp_bayes.experiment import experiment_from
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -97,7 +98,7 @@ def test_a_key_comes_from_the_environment_alone(server, table, monkeypatch):
 @pytest.mark.parametrize(
     "wrong, match",
     [
-        ({"name": "oracle"}, r"evaluation.judge.name = 'oracle': expected a registered judge \(endpoint\)"),
+        ({"name": "oracle"}, "'oracle' is no plugin of sbp_bayes.judges"),
         ({"model": ""}, "evaluation.judge.model: expected the name"),
         ({"temperature": 1}, "evaluation.judge.temperature: no such option"),
         ({"concurrency": 0}, "evaluation.judge.concurrency = 0: expected at least 1"),
@@ -117,3 +118,20 @@ def test_a_server_that_refuses_ends_it_and_what_was_answered_is_kept(server, tab
     server.shutdown()
     judge.options["url"] = f"http://127.0.0.1:{server.server_port}/nowhere/v1"
     assert judge.not_factual(DOCUMENTS[:2]) == [False, True]
+
+
+@pytest.mark.parametrize(
+    "wrong, match",
+    [
+        ({"judge": {"name": "oracle"}}, "evaluation.judge.name = 'oracle': expected one of endpoint"),
+        ({"judge": {"model": "m"}}, "evaluation.judge.name = None: expected one of endpoint"),
+        ({"judge": {"name": "endpoint", "documents": 0}}, "evaluation.judge.documents = 0: expected a whole number"),
+        (
+            {"quality_embedder": "base-model"},
+            'evaluation.quality_embedder = "base-model": expected one of tfidf, minilm',
+        ),
+    ],
+)
+def test_an_experiment_learns_at_once_that_a_measure_can_not_be_had(wrong, match):
+    with pytest.raises(UserError, match=match):
+        experiment_from({"name": "t", "corpus": {"path": "somewhere"}, "evaluation": wrong})

@@ -1,6 +1,7 @@
 """The evaluator on corpora as the pipeline writes them, whose writers are known."""
 
 import dataclasses
+import re
 from pathlib import Path
 
 import numpy as np
@@ -184,6 +185,37 @@ def test_a_registered_embedder_reads_a_corpus_and_its_vectors_are_made_units(con
     monkeypatch.setattr(plugins, "load", lambda group, name: letters)
     vectors = embedder_named("letters", [], context.source, tokenizer)(["aab", "ddd", "c"])
     assert vectors == pytest.approx(np.array([[2, 1, 0], [0, 0, 0], [0, 0, 1]]) / np.array([[5**0.5], [1], [1]]))
+
+
+class TopicJudge:
+    """Finds irrelevant what shares no topic with d1; can't say of the first document whether it is true."""
+
+    @classmethod
+    def from_options(cls, options: dict) -> "TopicJudge":
+        assert options == {"strict": True}
+        return cls()
+
+    def not_factual(self, documents):
+        return [None, *(False for _ in documents[1:])]
+
+    def irrelevant(self, d1, d2):
+        topics = [[set(re.findall(r"head\w+topic", text)) for text in texts] for texts in (d1, d2)]
+        return [not first & second for first, second in zip(*topics, strict=True)]
+
+
+def test_a_judge_of_ones_own_reads_as_many_documents_as_was_said(context, tmp_path, monkeypatch):
+    evaluation = {"documents": 20, "quality": 100, "judge": {"name": "endpoint", "documents": 30, "strict": True}}
+    config = experiment_from({"name": "t", "corpus": {"path": "somewhere"}, "evaluation": evaluation})
+    synthetic = {name: context.synthetic[name] for name in ("right", "of another", "of nothing")}
+    monkeypatch.setattr(plugins, "load", lambda group, name: TopicJudge)
+    evaluate_quality(dataclasses.replace(context, config=config, synthetic=synthetic, models={}, out=tmp_path))
+    rows = read_results(tmp_path)
+    irrelevant = of(rows, measures.TEXT_IRRELEVANT)
+    assert {subject: row.estimate for subject, row in irrelevant.items()} == {"right": 0, "of another": 1, "real": 0}
+    factual = of(rows, measures.TEXT_NOT_FACTUAL)
+    assert len(factual) == 4 and {(row.estimate, row.n) for row in factual.values()} == {(0, 29)}
+    unjudged = of(rows, f"{measures.TEXT_UNJUDGED} {measures.TEXT_NOT_FACTUAL}")
+    assert [row.estimate for row in unjudged.values()] == pytest.approx([1 / 30] * 4)
 
 
 def test_worlds_have_no_rows_and_nothing_is_opened(context, tmp_path):
