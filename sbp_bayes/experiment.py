@@ -20,7 +20,7 @@ from sbp_bayes.documents.clean_config import LANGUAGES, CleanSettings
 from sbp_bayes.documents.tokenizer_choice import TokenizerSettings, with_pinned_file
 from sbp_bayes.errors import UserError
 from sbp_bayes.pairing.config import EMBEDDERS, OWN_EMBEDDERS, PairingConfig
-from sbp_bayes.pairing.sentence_models import MINILM, PREFIX
+from sbp_bayes.pairing.sentence_models import MINILM, PREFIX, is_sentence_model
 
 
 @dataclass(frozen=True)
@@ -225,6 +225,7 @@ def experiment_from(table: dict) -> ExperimentConfig:
         offered = [*OWN_EMBEDDERS, MINILM, f"{PREFIX}NAME", *plugins.names(EMBEDDERS)]
         if config.pairing.embedder not in offered:
             raise UserError(f'pairing.embedder = "{config.pairing.embedder}": expected one of {", ".join(offered)}')
+    _check_quality(config.evaluation)
     for language in config.corpus.clean.languages:
         if language not in LANGUAGES:
             raise UserError(f'corpus.clean.languages: unknown language "{language}"; there are {", ".join(LANGUAGES)}')
@@ -233,23 +234,10 @@ def experiment_from(table: dict) -> ExperimentConfig:
     if config.corpus.oracle < config.corpus.real:
         raise UserError(f"corpus.oracle = {config.corpus.oracle}: expected at least corpus.real = {config.corpus.real}")
     if config.training.epochs <= 0:
-    _check_quality(config.evaluation)
         raise UserError(f"training.epochs = {config.training.epochs}: expected more than 0")
     return config
 
 
-def _check_finite(options: dict, prefix: str) -> None:
-    """Source options are the source's business, but for NaN and infinities, which have no place in any of them."""
-    for name, value in options.items():
-        if isinstance(value, float) and not math.isfinite(value):
-            raise UserError(f"{prefix}.{name} = {value}: expected a finite number")
-
-
-def table_from(kind: type, overrides: Sequence[str], prefix: str) -> Any:
-    """One table of an experiment, as its dataclass ``kind``, from ``key=value`` alone; checked as in a file."""
-    table: dict = {}
-    for override in overrides:
-        _override(table, override)
 def _check_quality(settings: EvaluationSettings) -> None:
     """What measures synthetic text at the end of a run is there; a run must not learn it then."""
     embedder, judge = settings.quality_embedder, settings.judge
@@ -264,6 +252,18 @@ def _check_quality(settings: EvaluationSettings) -> None:
         raise UserError(f"evaluation.judge.documents = {documents!r}: expected a whole number of at least 1")
 
 
+def _check_finite(options: dict, prefix: str) -> None:
+    """Source options are the source's business, but for NaN and infinities, which have no place in any of them."""
+    for name, value in options.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UserError(f"{prefix}.{name} = {value}: expected a finite number")
+
+
+def table_from(kind: type, overrides: Sequence[str], prefix: str) -> Any:
+    """One table of an experiment, as its dataclass ``kind``, from ``key=value`` alone; checked as in a file."""
+    table: dict = {}
+    for override in overrides:
+        _override(table, override)
     return _build(kind, table, prefix)
 
 
