@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--documents", type=int, default=0, help="265,000; 50,000 (near-duplicates); 10,000,000 (join)")
     parser.add_argument("--width", type=int, default=0, help="384, or 16 (join)")
     parser.add_argument("--threads", type=int, default=2, help="threads, or worker processes (join)")
-    parser.add_argument("--nprobe", type=int, default=0, help="lists looked into: 128, or 16 (join)")
+    parser.add_argument("--nprobe", type=int, default=0, help="lists looked into: 128, or 32 (join)")
     parser.add_argument("--shards", type=int, default=5, help="join: shards")
     parser.add_argument("--embeddings", type=Path, help="exact, index: OUT/EMBEDDER/embeddings of sbp pairs")
     parser.add_argument("--scratch", type=Path, help="join: folder for the shards and blocks (10 GB at full size)")
@@ -87,7 +87,7 @@ def join(options: argparse.Namespace) -> dict:
     from sbp_bayes.pairing.join import join_tasks, joined
 
     documents, width = options.documents or 10_000_000, options.width or 16
-    k, nprobe = 10, options.nprobe or 16
+    k, nprobe = 10, options.nprobe or 32
     engine = Engine(workers=options.threads)
     with tempfile.TemporaryDirectory(dir=options.scratch) as name:
         folder = Path(name)

@@ -27,10 +27,12 @@ TOLERANCE = 1e-5  # of a score: what float32 sums in another order differ by
 def factory_for(n: int, width: int, training: int = 0) -> str:
     """IVF{~2 sqrt N},PQ{D/2}x4fsr,RFlat: a few lists are scanned by 4-bit codes, and the best scored exactly.
 
+    Up to 64 dimensions a code each (PQ{D}): two of them in 4 bits tell too little there (10 neighbours of 2 million
+    even unit vectors, D 16, nprobe 64: recall 0.72 with 8 codes and 0.98 with 16, at 1.3 times the time).
     training: vectors that the lists' centres are found from, where they are fewer; k-means wants 40 of them a list.
     """
     lists = max(1, min(2 ** round(np.log2(2 * n**0.5)), (training or n) // 40))
-    return f"IVF{lists},PQ{max(1, width // 2)}x4fsr,RFlat"
+    return f"IVF{lists},PQ{width if width <= 64 else width // 2}x4fsr,RFlat"
 
 
 def build_index(vectors: np.ndarray, factory: str = "auto", nprobe: int = 128) -> "faiss.Index":

@@ -60,7 +60,7 @@ def test_the_index_is_used_beyond_the_size_set_and_says_so(vectors):
     exact, how = similar(vectors, PairingConfig(rule="similarity", top_k=5, exact_below=2000))
     assert how == {"method": "exact", "k": 5}
     found, how = similar(vectors, PairingConfig(rule="similarity", top_k=5, exact_below=1999, nprobe=50))
-    assert how["method"] == factory_for(2000, 16) == "IVF50,PQ8x4fsr,RFlat"
+    assert how["method"] == factory_for(2000, 16) == "IVF50,PQ16x4fsr,RFlat"
     assert how["nprobe"] == 50
     assert how["recall"] > 0.99
     assert (found.d1 == exact.d1).all()
@@ -68,7 +68,7 @@ def test_the_index_is_used_beyond_the_size_set_and_says_so(vectors):
 
 def test_factories():
     assert factory_for(265_000, 384) == "IVF1024,PQ192x4fsr,RFlat"
-    assert factory_for(10_000_000, 16) == "IVF8192,PQ8x4fsr,RFlat"
-    assert factory_for(20, 3) == "IVF1,PQ1x4fsr,RFlat"
+    assert factory_for(10_000_000, 16) == "IVF8192,PQ16x4fsr,RFlat"
+    assert factory_for(20, 3) == "IVF1,PQ3x4fsr,RFlat"
     with pytest.raises(UserError, match=r'pairing\.index = "IVX": faiss refuses it'):
         nearest_by_index(np.eye(4, dtype=np.float32), 2, "IVX")
