@@ -211,7 +211,7 @@ def _run_help() -> str:
     from sbp_bayes.experiment import describe_keys
 
     keys = [f"  {name:<30} {default!s:<12} {meaning}" for name, default, meaning in describe_keys()]
-    arms = [f"  {name:<14} {arm.meaning}" for name, arm in ARMS.items()]
+    arms = [f"  {name:<20} {arm.meaning}" for name, arm in ARMS.items()]
     sources = ", ".join(plugins.names("sbp_bayes.sources"))
     return "\n".join(
         [

@@ -88,7 +88,7 @@ def _share(kind: str, settings: dict, budget: float) -> float:
     if kind == "base":
         return settings["base"]["share"]
     if kind == "arm":
-        return 1.0
+        return sum(part / 100 for _, part in settings.get("grid", [(1, 100)]))
     tuning = settings["synthesizer"]
     own = settings["training"]["batch_tokens"] or size_named(settings["model"]["size"]).batch_tokens
     batch = tuning["batch_tokens"] or 2 * own

@@ -133,6 +133,14 @@ class ArmsSettings:
     )
     synthetic_share: float = key(0.5, "share of synthetic rows in an arm's budget", 0, 1)
     prefix: float = key(0.5, "arm continuation: share of d1's tokens that the base model continues", 0, 1, added=True)
+    several: int = key(4, "arm several: documents of a sequence, the last written given the others", 3, added=True)
+    joined: int = key(4, "arm in-context: documents one after the other in a context", 2, added=True)
+    tuned_weight_decay: list[int] = key(
+        [1, 10, 30], "arm repetition-tuned: multiples of training.weight_decay tried", added=True
+    )
+    tuned_budget: list[int] = key(
+        [25, 50, 100], "arm repetition-tuned: lengths tried, per cent of the budget", added=True
+    )
 
 
 @dataclass(frozen=True)
@@ -231,6 +239,10 @@ def experiment_from(table: dict) -> ExperimentConfig:
             raise UserError(f'corpus.clean.languages: unknown language "{language}"; there are {", ".join(LANGUAGES)}')
     if not config.pairing.latents:
         raise UserError("pairing.latents = []: expected at least one latent")
+    for name in ("tuned_weight_decay", "tuned_budget"):
+        values = getattr(config.arms, name)
+        if not values or min(values) < 1:
+            raise UserError(f"arms.{name} = {values}: expected at least one number, each 1 or more")
     if config.corpus.oracle < config.corpus.real:
         raise UserError(f"corpus.oracle = {config.corpus.oracle}: expected at least corpus.real = {config.corpus.real}")
     if config.training.epochs <= 0:

@@ -1,14 +1,15 @@
 """From an experiment to its graph of stages: which stage reads which, and what identifies each."""
 
 import dataclasses
+from dataclasses import asdict as plain
 from dataclasses import dataclass
 
 from sbp_bayes import plugins
 from sbp_bayes.arms import ARMS, Arm
-from sbp_bayes.documents.sources import ReadSource
+from sbp_bayes.documents.sources import ReadSource, Source
 from sbp_bayes.errors import UserError
 from sbp_bayes.experiment import ExperimentConfig, default_of, identity_of
-from sbp_bayes.graph import Stage
+from sbp_bayes.graph import Stage, in_order
 from sbp_bayes.model.sizes import size_named
 from sbp_bayes.pairing.config import EMBEDDERS
 from sbp_bayes.pairing.sentence_models import find_sentence_model
@@ -36,73 +37,20 @@ class SeedPlan:
 
 def plan_seed(config: ExperimentConfig, seed: int) -> SeedPlan:
     """The stages of one seed. Only what an arm in ``arms.names`` needs is planned."""
-    plain = dataclasses.asdict
     source = plugins.load("sbp_bayes.sources", config.corpus.source).from_options(config.corpus.options, seed)
     arms = _arms(config, isinstance(source, ReadSource))
-    pairing = config.pairing
-    if pairing.rule == "auto":
-        pairing = dataclasses.replace(pairing, rule=source.pairing_rule)
-
-    arm_cost = _arm_cost(config)
-
-    def stage(kind: str, name: str, settings: dict, inputs: dict[str, Stage], cost: float = 0.0) -> Stage:
-        """``cost`` is a multiple of an arm's."""
-        config = {"seed": seed, **settings}
-        named = identity_of(config)
-        if "experiment" in settings:
-            named["experiment"] = identity_of(settings["experiment"])
-        return Stage(kind, f"seed {seed}: {name}", config, inputs, arm_cost * (cost + 0.01), named)
-
-    corpus_settings = {
-        "corpus": plain(config.corpus),
-        "tokenizer": plain(config.tokenizer),
-        "identity": source.identity(),
-    }
-    corpus = stage("corpus", "corpus", corpus_settings, {}, 0.02)
-    model = {"model": plain(config.model), "training": plain(config.training)}
-    models: dict[str, Stage] = {}
-    pairs: dict[str, Stage] = {}
-    synthetic: dict[str, Stage] = {}
+    planner = _Planner(config, seed, source)
     # Without arms the synthesizer itself is the subject.
-    pairings = list(dict.fromkeys(arm.pairing for arm in arms.values() if arm.pairing)) if arms else ["related"]
+    pairings = set().union(*(arm.pairings for arm in arms.values())) if arms else {"related"}
     if pairings or any(arm.base for arm in arms.values()):
-        models["base"] = stage(
-            "base", "base model", {**model, "base": plain(config.base)}, {"corpus": corpus}, config.base.share
-        )
-    if pairings:
-        related = {"pairing": plain(pairing)}
-        if pairing.plugin_embedder:
-            related["version"] = plugins.version(EMBEDDERS, pairing.plugin_embedder)
-        embedder = {"base": models["base"]} if pairing.uses_base_model else {}
-        if pairing.sentence_embedder:
-            found = find_sentence_model(pairing.sentence_embedder, pairing.embedding_dtype).identity()
-            settings = {"embedder": pairing.sentence_embedder, "found": found}
-            embedder = {"embeddings": stage("embeddings", "embeddings", settings, {"corpus": corpus}, 0.3)}
-        pairs["related"] = stage("pairs", "related pairs", related, {"corpus": corpus, **embedder})
-    if "random" in pairings:
-        random = {"pairing": plain(dataclasses.replace(pairing, rule="random"))}
-        pairs["random"] = stage("pairs", "random pairs", random, {"corpus": corpus, "like": pairs["related"]})
+        planner.base()
+    if "related" in pairings:
+        planner.pairs("related")
     if not arms:
-        models["synthesizer"] = _tuning(config, "synthesizer", "related", corpus, models, pairs, model, stage)
-    for name, arm in arms.items():
-        if arm.is_synthetic:
-            synthetic[name] = _synthesis(config, name, arm, corpus, models, pairs, model, stage)
-        inputs = {"corpus": corpus} | ({"synthetic": synthetic[name]} if arm.is_synthetic else {})
-        share = config.arms.synthetic_share if arm.is_synthetic else 0.0
-        settings = {**model, "documents": arm.documents, "synthetic_share": share}
-        models[f"arm {name}"] = stage("arm", f"arm {name}", settings, inputs, 1.0)
-    if pairings == ["random"]:
-        del pairs["related"]
-    inputs = {"corpus": corpus}
-    inputs |= {f"model {name}": s for name, s in models.items()}
-    inputs |= {f"pairs {name}": s for name, s in pairs.items()}
-    inputs |= {f"synthetic {name}": s for name, s in synthetic.items()}
-    settings = {
-        "experiment": {**plain(config), "name": "", "seeds": []},
-        "evaluators": {n: plugins.version("sbp_bayes.evaluators", n) for n in plugins.names("sbp_bayes.evaluators")},
-    }
-    evaluation = stage("evaluation", "evaluation", settings, inputs, 0.1)
-    return SeedPlan(seed, corpus, models, pairs, synthetic, evaluation)
+        planner.synthesizer("synthesizer", ARMS["sbp"])
+    for name in arms:
+        planner.arm(name)
+    return SeedPlan(seed, planner.corpus, planner.models, planner.paired, planner.synthetic, planner.evaluation())
 
 
 def _arms(config: ExperimentConfig, is_read: bool) -> dict[str, Arm]:
@@ -115,36 +63,150 @@ def _arms(config: ExperimentConfig, is_read: bool) -> dict[str, Arm]:
     return {name: arm for name, arm in arms.items() if name not in unknown}
 
 
-def _synthesis(config, name: str, arm: Arm, corpus: Stage, models, pairs, model: dict, stage) -> Stage:
-    """The stage that writes one arm's synthetic corpus, and before it the one that tunes its synthesizer."""
-    sampling = {
-        "synthesis": dataclasses.asdict(config.synthesis),
-        **model,
-        "share": config.arms.synthetic_share,
-    }
-    if arm.plugin:
-        settings = {**sampling, "plugin": arm.plugin, "version": plugins.version("sbp_bayes.synthesizers", arm.plugin)}
-        return stage("plugin-synthesis", f"synthesis {name}", settings, {"corpus": corpus}, 0.05)
-    if arm.base:
-        prefix = config.arms.prefix if arm.base == "continuation" else 0.0
-        inputs = {"corpus": corpus, "base": models["base"]}
-        return stage("base-synthesis", f"synthesis {name}", {**sampling, "prefix": prefix}, inputs, 0.2)
-    subject = "synthesizer" if arm.pairing == "related" else f"synthesizer {name}"
-    if subject not in models:
-        models[subject] = _tuning(config, subject, arm.pairing, corpus, models, pairs, model, stage)
-    inputs = {"corpus": corpus, "synthesizer": models[subject]}
-    return stage("synthesis", f"synthesis {name}", sampling, inputs, 0.2)
+class _Planner:
+    """The stages of one seed as they are asked for, each made once.
 
+    models, synthetic: by role, what is measured; paired: pairs that an arm or the synthesizer learns from.
+    """
 
-def _tuning(config, subject: str, pairing: str, corpus: Stage, models, pairs, model: dict, stage) -> Stage:
-    """The stage that tunes a synthesizer on the pairs of one pairing."""
-    settings = {**model, "synthesizer": dataclasses.asdict(config.synthesizer)}
-    inputs = {"corpus": corpus, "base": models["base"], "pairs": pairs[pairing]}
-    tuned = config.synthesizer
-    # A step of tuning has twice the tokens of an arm's step, unless the file says otherwise.
-    read = config.corpus.real * config.training.epochs
-    cost = 2 * tuned.steps * STEP_DOCUMENTS / read if tuned.steps else 2 * tuned.share
-    return stage("synthesizer", subject, settings, inputs, cost)
+    def __init__(self, config: ExperimentConfig, seed: int, source: Source):
+        self.config, self.seed = config, seed
+        rule = source.pairing_rule if config.pairing.rule == "auto" else config.pairing.rule
+        self.pairing = dataclasses.replace(config.pairing, rule=rule)
+        self.cost = _arm_cost(config)
+        self.trained = {"model": plain(config.model), "training": plain(config.training)}
+        self.models: dict[str, Stage] = {}
+        self.paired: dict[str, Stage] = {}
+        self.synthetic: dict[str, Stage] = {}
+        settings = {
+            "corpus": plain(config.corpus),
+            "tokenizer": plain(config.tokenizer),
+            "identity": source.identity(),
+        }
+        self.corpus = self._stage("corpus", "corpus", settings, {}, 0.02)
+
+    def base(self) -> Stage:
+        """The base model."""
+        if "base" not in self.models:
+            settings = {**self.trained, "base": plain(self.config.base)}
+            share = self.config.base.share
+            self.models["base"] = self._stage("base", "base model", settings, {"corpus": self.corpus}, share)
+        return self.models["base"]
+
+    def pairs(self, name: str, start: str = "base") -> Stage:
+        """Pairs to learn from: ``related``, ``random``, or ``repaired`` by the activations of ``start``'s model."""
+        if name not in self.paired:
+            self.paired[name] = self._related() if name == "related" else self._other_pairs(name, start)
+        return self.paired[name]
+
+    def synthesizer(self, subject: str, arm: Arm) -> Stage:
+        """A model tuned on an arm's pairs."""
+        if subject not in self.models:
+            tuning = self.config.synthesizer
+            if arm.several:
+                tuning = dataclasses.replace(tuning, group=self.config.arms.several)
+            inputs = {"corpus": self.corpus, "pairs": self.pairs(arm.pairing, arm.start)}
+            if arm.start != "scratch":
+                inputs["base"] = self._start(arm.start)
+            # A step of tuning has twice the tokens of an arm's step, unless the file says otherwise.
+            read = self.config.corpus.real * self.config.training.epochs
+            cost = 2 * tuning.steps * STEP_DOCUMENTS / read if tuning.steps else 2 * tuning.share
+            settings = {**self.trained, "synthesizer": plain(tuning)}
+            self.models[subject] = self._stage("synthesizer", subject, settings, inputs, cost)
+        return self.models[subject]
+
+    def arm(self, name: str) -> Stage:
+        """The model of an arm."""
+        if f"arm {name}" not in self.models:
+            arm, arms, inputs = ARMS[name], self.config.arms, {"corpus": self.corpus}
+            settings = {**self.trained, "documents": arm.documents, "synthetic_share": 0.0}
+            cost = 1.0
+            if arm.is_synthetic:
+                inputs["synthetic"] = self._synthesis(name, arm)
+                settings["synthetic_share"] = arms.synthetic_share
+            if arm.joined:
+                inputs["pairs"] = self.pairs("related")
+                settings |= {"joined": arm.joined, "synthetic_share": arms.synthetic_share, "documents_joined": 2}
+            if arm.joined == "path":
+                settings |= {"synthetic_share": 1.0, "documents_joined": arms.joined}
+            if arm.tuned:
+                settings["grid"] = [[decay, part] for decay in arms.tuned_weight_decay for part in arms.tuned_budget]
+                cost = sum(part / 100 for _, part in settings["grid"])
+            if arm.compute:
+                inputs["repetition"] = self.arm("repetition")
+                spent = [stage for stage in in_order([self.arm(arm.compute)]) if stage.kind != "corpus"]
+                inputs |= {f"spent {place}": stage for place, stage in enumerate(spent)}
+                cost = sum(stage.cost for stage in spent) / self.cost
+            self.models[f"arm {name}"] = self._stage("arm", f"arm {name}", settings, inputs, cost)
+        return self.models[f"arm {name}"]
+
+    def evaluation(self) -> Stage:
+        """The last stage, which reads all that is measured."""
+        inputs = {"corpus": self.corpus}
+        inputs |= {f"model {name}": stage for name, stage in self.models.items()}
+        # Results call pairs by their rule, and those of a second round may have the rule of the first.
+        inputs |= {f"pairs {name}": stage for name, stage in self.paired.items() if name != "repaired"}
+        inputs |= {f"synthetic {name}": stage for name, stage in self.synthetic.items()}
+        group = "sbp_bayes.evaluators"
+        settings = {
+            "experiment": {**plain(self.config), "name": "", "seeds": []},
+            "evaluators": {name: plugins.version(group, name) for name in plugins.names(group)},
+        }
+        return self._stage("evaluation", "evaluation", settings, inputs, 0.1)
+
+    def _start(self, start: str) -> Stage:
+        return self.base() if start == "base" else self.arm(start)
+
+    def _related(self) -> Stage:
+        """Pairs by the experiment's own rule; random pairs are as many."""
+        settings, inputs = {"pairing": plain(self.pairing)}, {"corpus": self.corpus}
+        if self.pairing.plugin_embedder:
+            settings["version"] = plugins.version(EMBEDDERS, self.pairing.plugin_embedder)
+        if self.pairing.uses_base_model:
+            inputs["base"] = self.base()
+        if self.pairing.sentence_embedder:
+            embedder = self.pairing.sentence_embedder
+            found = find_sentence_model(embedder, self.pairing.embedding_dtype).identity()
+            embedding = {"embedder": embedder, "found": found}
+            inputs["embeddings"] = self._stage("embeddings", "embeddings", embedding, {"corpus": self.corpus}, 0.3)
+        return self._stage("pairs", "related pairs", settings, inputs)
+
+    def _other_pairs(self, name: str, start: str) -> Stage:
+        if name == "random":
+            pairing, inputs = dataclasses.replace(self.pairing, rule="random"), {"like": self._related()}
+        else:
+            # Cosines of activations have a scale of their own, so that the nearest are taken, however near.
+            pairing = dataclasses.replace(self.pairing, rule="similarity", embedder="base-model", alpha=-1.0)
+            inputs = {"base": self._start(start)}
+        return self._stage("pairs", f"{name} pairs", {"pairing": plain(pairing)}, {"corpus": self.corpus, **inputs})
+
+    def _synthesis(self, name: str, arm: Arm) -> Stage:
+        """The stage that writes an arm's synthetic corpus, and before it the one that tunes its synthesizer."""
+        arms, inputs = self.config.arms, {"corpus": self.corpus}
+        settings = {"synthesis": plain(self.config.synthesis), **self.trained, "share": arms.synthetic_share}
+        kind, cost = "synthesis", 0.2
+        if arm.plugin:
+            kind, cost = "plugin-synthesis", 0.05
+            settings |= {"plugin": arm.plugin, "version": plugins.version("sbp_bayes.synthesizers", arm.plugin)}
+        elif arm.base:
+            kind = "base-synthesis"
+            settings["prefix"] = arms.prefix if arm.base == "continuation" else 0.0
+            inputs["base"] = self.base()
+        else:
+            inputs["synthesizer"] = self.synthesizer("synthesizer" if name == "sbp" else f"synthesizer {name}", arm)
+            if arm.several:
+                settings["given"] = arms.several - 1
+                inputs["pairs"] = self.pairs(arm.pairing)
+        self.synthetic[name] = self._stage(kind, f"synthesis {name}", settings, inputs, cost)
+        return self.synthetic[name]
+
+    def _stage(self, kind: str, name: str, settings: dict, inputs: dict[str, Stage], cost: float = 0.0) -> Stage:
+        """``cost`` is a multiple of an arm's."""
+        config = {"seed": self.seed, **settings}
+        named = identity_of(config)
+        if "experiment" in settings:
+            named["experiment"] = identity_of(settings["experiment"])
+        return Stage(kind, f"seed {self.seed}: {name}", config, inputs, self.cost * (cost + 0.01), named)
 
 
 def _arm_cost(config: ExperimentConfig) -> float:

@@ -12,7 +12,8 @@ from sbp_bayes.documents.tokenizer import Tokenizer
 from sbp_bayes.files import read_json
 from sbp_bayes.graph import Stage
 from sbp_bayes.ledger import Entry
-from sbp_bayes.seeds import generator, seed_for
+from sbp_bayes.pairing.pairs import load_pairs
+from sbp_bayes.seeds import generator, numpy_generator, seed_for
 from sbp_bayes.stages.data import SeedData, budget_of
 from sbp_bayes.stages.served_synthesis import MODEL, sample_by_server
 from sbp_bayes.synthesis.filters import post_filter
@@ -39,18 +40,38 @@ def synthesize(stage: Stage, inputs: dict[str, Path], out: Path, device: str) ->
     tokenizer = data.tokenizer
     model = load_model(inputs["synthesizer"] / BEST, tokenizer.fingerprint)
     copies = _per_document(stage, data)
-    seed_documents = np.tile(np.arange(len(data.real)), copies)
+    given = [[document] for document in range(len(data.real))]
+    if "pairs" in inputs:
+        pairs, partners = load_pairs(inputs["pairs"]).kept, stage.config["given"] - 1
+        given, copies = _with_partners(pairs, len(data.real), copies, partners, seed_for(seed, "partners")), 1
+    seed_documents = np.tile([group[0] for group in given], copies)
     real = [data.real.document(i) for i in range(len(data.real))]
-    prompts = [np.concatenate(([tokenizer.bos], document, [tokenizer.sep])) for document in real]
+    prompts = [_prompt([real[i] for i in group], tokenizer) for group in given]
     config = _sampling(stage, data.real.lengths)
     if stage.config["synthesis"]["engine"] == "endpoint":
         law = (copies, config, tokenizer, seed_for(seed, "sample"))
         samples = sample_by_server(model, prompts, *law, stage.config["synthesis"], out, stage.name)
     else:
         samples = sample(model, prompts * copies, config, tokenizer, generator(seed, "sample"), stage.name, device)
-    entries = _keep(stage, samples, real * copies, seed_documents, out, tokenizer, config.min_tokens)
+    entries = _keep(
+        stage, samples, [real[i] for i in seed_documents], seed_documents, out, tokenizer, config.min_tokens
+    )
     shutil.rmtree(out / MODEL, ignore_errors=True)
     return entries
+
+
+def _prompt(documents: list[np.ndarray], tokenizer: Tokenizer) -> np.ndarray:
+    """``[bos] a [sep] b [sep]``: what the synthesizer goes on from."""
+    pieces = [piece for document in documents for piece in (document, [tokenizer.sep])]
+    return np.concatenate([[tokenizer.bos], *pieces])
+
+
+def _with_partners(pairs: np.ndarray, documents: int, copies: int, most: int, seed: int) -> list[list[int]]:
+    """Each document with up to ``most`` of its partners in pairs (M, 2), others for each of the copies."""
+    random = numpy_generator("partners", seed)
+    pairs = pairs[np.argsort(pairs[:, 0], kind="stable")]
+    partners = np.split(pairs[:, 1], np.searchsorted(pairs[:, 0], np.arange(1, documents)))
+    return [[i, *random.permutation(partners[i])[:most]] for _ in range(copies) for i in range(documents)]
 
 
 def synthesize_from_base(stage: Stage, inputs: dict[str, Path], out: Path, device: str) -> list[Entry]:
