@@ -12,7 +12,9 @@ from torch import Tensor
 from sbp_bayes import kernels
 from sbp_bayes.errors import UserError
 from sbp_bayes.ledger import forward_flops
+from sbp_bayes.model import cpu_decoding
 from sbp_bayes.model.cache import KeyValueCache
+from sbp_bayes.model.cpu_decoding import CpuDecoder
 from sbp_bayes.model.transformer import Transformer
 from sbp_bayes.progress import Progress
 
@@ -176,6 +178,7 @@ class _Batch:
         uniforms: Tensor,
     ):
         self.model, self.config, self.tokenizer = model, config, tokenizer
+        self.decoder = CpuDecoder(model) if cpu_decoding.serves(model) else None
         device = model.norm.weight.device
         self.lengths = torch.tensor([len(prompt) for prompt in prompts], device=device)
         longest = int(self.lengths.max())
@@ -222,19 +225,19 @@ class _Batch:
         return Written(tokens, self.log_probs[row, :count].cpu().numpy(), finished)
 
     def _draw(self, logits: Tensor, step: int) -> tuple[Tensor, Tensor]:
-        """The next token of each row and its log-probability under the model, from logits (R, V) in float64."""
+        """The next token of each row and its log-probability under the model, from logits (R, V) in float64, which are
+        overwritten where a token may not be drawn."""
         config, special = self.config, self.tokenizer
-        log_probs = logits.log_softmax(dim=-1)
-        allowed = torch.ones(logits.shape[-1], dtype=torch.bool, device=logits.device)
-        allowed[[special.bos, special.sep]] = False
+        normaliser = logits.logsumexp(dim=-1)
+        for banned in (special.bos, special.sep):
+            logits[:, banned] = -torch.inf
         if step < config.min_tokens:
-            allowed[special.eos] = False
+            logits[:, special.eos] = -torch.inf
         elif config.min_tokens == config.max_tokens:
-            allowed[:] = False
-            allowed[special.eos] = True
-        logits = logits.masked_fill(~allowed, -torch.inf)
+            logits[:, : special.eos] = -torch.inf
+            logits[:, special.eos + 1 :] = -torch.inf
         drawn = draw(logits, config.temperature, config.top_p, self.uniforms[self.rows, step])
-        return drawn, log_probs.gather(-1, drawn[:, None])[:, 0]
+        return drawn, logits.gather(-1, drawn[:, None])[:, 0] - normaliser
 
     def _drop_finished(self, drawn: Tensor, cache: KeyValueCache) -> tuple[Tensor, KeyValueCache]:
         """Let finished rows leave; in between shrinkings they are computed and ignored."""
@@ -246,6 +249,8 @@ class _Batch:
 
     def _read(self, drawn: Tensor, step: int, cache: KeyValueCache) -> Tensor:
         positions = self.lengths[self.rows] + step
+        if self.decoder is not None:
+            return self.decoder.hidden(drawn, positions, cache, int(positions.max()) + 1, self.ragged)
         hidden = self.model.hidden(
             drawn[:, None], positions[:, None], cache=cache, slots=int(positions.max()) + 1, ragged=self.ragged
         )
