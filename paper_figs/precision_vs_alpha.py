@@ -49,7 +49,7 @@ def draw(found: dict[str, dict]) -> "Figure | None":
     known = {name: pairs for name, pairs in found.items() if pairs["precision"] is not None}
     if not known:
         return None
-    drawn, (precision, share, both) = style.figure(2.5, 1, 3)
+    drawn, (precision, share, both) = style.figure(2.6, 1, 3)
     for look, (name, pairs) in zip(_looks(len(known)), known.items(), strict=True):
         rows = [row for row in pairs["by_alpha"] if row["pairs"] >= FEWEST]
         line = {"color": look.color, "ls": look.dash, "lw": 1.4}
@@ -62,10 +62,15 @@ def draw(found: dict[str, dict]) -> "Figure | None":
         precision.plot(alphas[::5], precisions[::5], **ends)
         share.plot(alphas[::5], shares[::5], **ends)
         both.plot(shares[::5], precisions[::5], **ends)
-    precision.set(xlabel="alpha (cosine)", ylabel="pairs that share their concept (%)", ylim=(0, 102))
-    share.set(xlabel="alpha (cosine)", ylabel="documents with a partner (%)", ylim=(0, 102))
-    both.set(xlabel="documents with a partner (%)", ylabel="pairs that share their concept (%)", ylim=(0, 102))
-    precision.legend(loc="best", handlelength=2.6)
+    # Below this no embedder's threshold drops a pair.
+    lowest = min(
+        max(r["alpha"] for r in p["by_alpha"] if r["pairs"] == p["by_alpha"][0]["pairs"]) for p in known.values()
+    )
+    of_alpha = {"xlabel": "alpha (cosine)", "xlim": (lowest - 0.05, 1), "ylim": (0, 102)}
+    precision.set(ylabel="pairs that share concept (%)", **of_alpha)
+    share.set(ylabel="documents with partner (%)", **of_alpha)
+    both.set(xlabel="documents with partner (%)", ylabel="pairs that share concept (%)", xlim=(0, 102), ylim=(0, 102))
+    drawn.legend(loc="outside upper center", ncols=len(known), handlelength=2.6)
     return drawn
 
 
