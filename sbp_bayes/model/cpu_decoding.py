@@ -1,4 +1,4 @@
-"""Decoding steps on a CPU with half of the operations: `Transformer.hidden` for one new token a row, in float32.
+"""Decoding on a CPU with half of the operations: `Transformer.hidden` of prompts and of single tokens, in float32.
 
 Equal to it but for rounding: gains of norms are folded into the matrices behind them, matrices that read the same input
 are one, and queries and keys are normalised and rotated together (benchmarks/sampler.py).
@@ -15,49 +15,88 @@ from sbp_bayes.model.transformer import Transformer
 
 
 def serves(model: Transformer) -> bool:
-    """Whether `CpuDecoder` is the form of this model's decoding steps."""
+    """Whether `CpuDecoder` is the form of this model's decoding."""
     weight = model.norm.weight
     return weight.device.type == "cpu" and weight.dtype == torch.float32
 
 
 class CpuDecoder:
-    """The model's decoding steps; its weights are read once, when it is made."""
+    """The model's decoding, prompts and steps; its weights are read once, when it is made."""
 
     def __init__(self, model: Transformer):
         self.config, self.embedding = model.config, model.embed_tokens.weight
         self.norm = model.norm.weight
         self.blocks = [_Block(block) for block in model.layers]
 
-    def hidden(self, tokens: Tensor, positions: Tensor, cache: KeyValueCache, slots: int, ragged: bool) -> Tensor:
+    def prompt(self, tokens: Tensor, lengths: Tensor, cache: KeyValueCache) -> Tensor:
+        """Final hidden states (R, D) of the last token of each prompt: tokens (R, T), padded behind their lengths (R,).
+
+        Fills the cache as `Transformer.hidden` does. The last layer computes no more than is asked for.
+        """
+        c, last = self.config, lengths - 1
+        rows, angles = torch.arange(len(tokens)), self._angles(torch.arange(tokens.shape[1]))
+        x = self.embedding[tokens]
+        for layer, block in enumerate(self.blocks):
+            mixed, value = (heads.transpose(1, 2) for heads in self._heads(x, block, *angles))
+            query, key = mixed.split((c.heads, c.kv_heads), dim=1)
+            cache.write(layer, key, value, None)
+            if block is self.blocks[-1]:
+                x, query = x[rows, last], query[rows, :, last][:, :, None]
+                read = self._attend(query, key, value, self._seen(last, tokens.shape[1]), False).flatten(1)
+            else:
+                read = self._attend(query, key, value, None, True).transpose(1, 2).flatten(2)
+            x = self._finish(x, read, block)
+        return self._end(x)
+
+    def step(self, tokens: Tensor, positions: Tensor, cache: KeyValueCache, slots: int, ragged: bool) -> Tensor:
         """Final hidden states (R, D) of tokens (R,) at positions (R,); cache, slots and ragged as in
         `Transformer.hidden`."""
         c = self.config
-        cos, sin = (angle[:, None] for angle in rotary_angles(positions, c.head_dim, c.rope_theta))
-        # The half that is subtracted has its sign in the sines.
-        sin = torch.cat((-sin[..., : c.head_dim // 2], sin[..., c.head_dim // 2 :]), dim=-1)
-        seen = torch.zeros(len(tokens), 1, 1, slots) if ragged else None
-        if seen is not None:
-            seen.masked_fill_((torch.arange(slots) > positions[:, None])[:, None, None], -torch.inf)
+        angles = self._angles(positions)
+        seen = self._seen(positions, slots) if ragged else None
         heads = torch.arange(len(tokens) * c.kv_heads) * cache.capacity
         places = heads + positions.repeat_interleave(c.kv_heads)
         x = self.embedding[tokens]
         for layer, block in enumerate(self.blocks):
-            rows = cpu_linear.product(_scaled(x, c.norm_eps), block.qkv).unflatten(-1, (-1, c.head_dim))
-            mixed = _scaled(rows[:, : -c.kv_heads], c.norm_eps).mul_(block.gains)
-            turned = mixed.unflatten(-1, (2, -1)).flip(2).flatten(2)
-            mixed = mixed.mul_(cos).addcmul_(turned, sin)
-            for stored, new in ((cache.keys, mixed[:, c.heads :]), (cache.values, rows[:, -c.kv_heads :])):
+            mixed, value = self._heads(x, block, *angles)
+            for stored, new in ((cache.keys, mixed[:, c.heads :]), (cache.values, value)):
                 stored[layer].view(-1, c.head_dim).index_copy_(0, places, new.reshape(-1, c.head_dim))
-            read = F.scaled_dot_product_attention(
-                mixed[:, : c.heads, None],
-                *cache.read(layer, slots),
-                attn_mask=seen,
-                enable_gqa=c.heads != c.kv_heads,
-            )
-            x = x + cpu_linear.product(read.flatten(1), block.out)
-            gate, up = cpu_linear.product(_scaled(x, c.norm_eps), block.gate_up).chunk(2, dim=-1)
-            x += cpu_linear.product(F.silu(gate).mul_(up), block.down)
-        return _scaled(x, c.norm_eps).mul_(self.norm)
+            read = self._attend(mixed[:, : c.heads, None], *cache.read(layer, slots), seen, False)
+            x = self._finish(x, read.flatten(1), block)
+        return self._end(x)
+
+    def _angles(self, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """Cosines and sines (..., 1, d); the half of a head that is subtracted has its sign in the sines."""
+        half = self.config.head_dim // 2
+        cos, sin = rotary_angles(positions, self.config.head_dim, self.config.rope_theta)
+        return cos[..., None, :], torch.cat((-sin[..., :half], sin[..., half:]), dim=-1)[..., None, :]
+
+    def _seen(self, positions: Tensor, slots: int) -> Tensor:
+        """0 where a token at its position (R,) may look, else -inf: (R, 1, 1, slots)."""
+        hidden = torch.arange(slots) > positions[:, None]
+        return torch.zeros(hidden.shape).masked_fill_(hidden, -torch.inf)[:, None, None]
+
+    def _heads(self, x: Tensor, block: "_Block", cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
+        """Queries and keys together (..., H + K, d), normalised and rotated, and values (..., K, d)."""
+        c = self.config
+        rows = cpu_linear.product(_scaled(x, c.norm_eps), block.qkv).unflatten(-1, (-1, c.head_dim))
+        mixed, value = rows.split((c.heads + c.kv_heads, c.kv_heads), dim=-2)
+        mixed = _scaled(mixed, c.norm_eps).mul_(block.gains)
+        turned = mixed.unflatten(-1, (2, -1)).flip(-2).flatten(-2)
+        return mixed.mul_(cos).addcmul_(turned, sin), value
+
+    def _attend(self, query: Tensor, key: Tensor, value: Tensor, seen: Tensor | None, causal: bool) -> Tensor:
+        grouped = self.config.heads != self.config.kv_heads
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=seen, is_causal=causal, enable_gqa=grouped)
+
+    def _finish(self, x: Tensor, read: Tensor, block: "_Block") -> Tensor:
+        """The block's output for its input ``x`` and what its attention read."""
+        x = x + cpu_linear.product(read, block.out)
+        gate, up = cpu_linear.product(_scaled(x, self.config.norm_eps), block.gate_up).chunk(2, dim=-1)
+        return x.add_(cpu_linear.product(F.silu(gate).mul_(up), block.down))
+
+    def _end(self, x: Tensor) -> Tensor:
+        return _scaled(x, self.config.norm_eps).mul_(self.norm)
 
 
 class _Block:

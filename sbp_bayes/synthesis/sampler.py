@@ -199,8 +199,10 @@ class _Batch:
         """Draw until every document has ended or has reached max_tokens."""
         config, eos = self.config, self.tokenizer.eos
         cache = self.model.new_cache(len(self.rows), self.prompts.shape[1] + config.max_tokens)
-        hidden = self.model.hidden(self.prompts, cache=cache)
-        hidden = hidden[self.rows, self.lengths - 1]
+        if self.decoder is not None:
+            hidden = self.decoder.prompt(self.prompts, self.lengths, cache)
+        else:
+            hidden = self.model.hidden(self.prompts, cache=cache)[self.rows, self.lengths - 1]
         for step in range(config.max_tokens + 1):
             drawn, log_prob = self._draw(self.model.logits(hidden).double(), step)
             going = ~self.finished[self.rows]  # rows that have ended stay until enough of them leave together
@@ -250,7 +252,7 @@ class _Batch:
     def _read(self, drawn: Tensor, step: int, cache: KeyValueCache) -> Tensor:
         positions = self.lengths[self.rows] + step
         if self.decoder is not None:
-            return self.decoder.hidden(drawn, positions, cache, int(positions.max()) + 1, self.ragged)
+            return self.decoder.step(drawn, positions, cache, int(positions.max()) + 1, self.ragged)
         hidden = self.model.hidden(
             drawn[:, None], positions[:, None], cache=cache, slots=int(positions.max()) + 1, ragged=self.ragged
         )
