@@ -5,6 +5,8 @@ from array import array
 import numpy as np
 import xxhash
 
+COPY, TWICE = "exact copies", "ids that are there already"  # why a document is left out
+
 
 class Digests:
     """128-bit digests of strings in the order they were added."""

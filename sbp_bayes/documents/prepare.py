@@ -14,7 +14,7 @@ import pyarrow as pa
 import xxhash
 
 from sbp_bayes.documents.clean_config import CleanSettings
-from sbp_bayes.documents.copies import Digests, first_of
+from sbp_bayes.documents.copies import COPY, TWICE, Digests, first_of
 from sbp_bayes.documents.dropped import Dropped
 from sbp_bayes.documents.near_copies import near_copies
 from sbp_bayes.documents.passing import BY_ITSELF, passing, same_text
@@ -25,8 +25,7 @@ from sbp_bayes.documents.text_files import TextDocument
 from sbp_bayes.documents.text_lines import Unreadable
 from sbp_bayes.errors import UserError
 
-COPY, NEAR, TWICE = "exact copies", "near-duplicates", "ids that are there already"
-ALONE = "alone with their concept"
+NEAR, ALONE = "near-duplicates", "alone with their concept"
 COPIED_TOGETHER = 1 << 16
 
 

@@ -29,7 +29,7 @@ from sbp_bayes.engines.corpus_shards import (
 )
 from sbp_bayes.engines.options import Engine
 from sbp_bayes.engines.run import run_tasks
-from sbp_bayes.files import atomic_write, content_hash, exclusive, plain, read_json, write_json
+from sbp_bayes.files import atomic_write, content_hash, exclusive, read_json, write_json
 
 DESCRIPTION = "source.json"
 SHARD_ROWS = 1 << 16  # documents of one Parquet part
@@ -56,7 +56,8 @@ def build_corpus(
         CleanFile(i, file.absolute(), _content(file), root, columns, paragraphs, clean, work)
         for i, file in enumerate(files)
     ]
-    identity = content_hash([[repr(task) for task in cleaning], plain(tokenizer)])
+    described = [[str(task.file), task.content] for task in cleaning], columns, paragraphs, clean, tokenizer
+    identity = content_hash(described)
     if (out / DESCRIPTION).exists() and read_json(out / DESCRIPTION)["identity"] == identity:
         return read_json(out / DESCRIPTION)["counts"]
     with exclusive(work / ".whole", f"corpus {out}"):
@@ -65,7 +66,7 @@ def build_corpus(
         with Dropped(work / DROPPED) as dropped:
             merge_dropped([task.folder / DROPPED for task in cleaning], dropped)
             kept = find_copies(cleaning, clean.on_bad, dropped)
-            rules = _tokenizer(tokenizer, cleaning, kept, work)
+            rules = _tokenizer(tokenizer, cleaning, kept, work / f"tokenizer-{identity}")
             tokenising = [
                 TokeniseFile(task.number, *_save(rows, work / "kept" / f"{task.number:05d}.npy", rules), clean, work)
                 for task, rows in zip(cleaning, kept, strict=True)
@@ -82,10 +83,8 @@ def _content(file: Path) -> tuple[int, int]:
     return found.st_size, found.st_mtime_ns
 
 
-def _tokenizer(settings: TokenizerSettings, tasks: Sequence[CleanFile], kept: list[np.ndarray], work: Path) -> Path:
-    """The folder of the tokenizer, made unless an earlier call has; named by what it is made of."""
-    made_of = [plain(settings), [_digest(rows) for rows in kept], [repr(task) for task in tasks]]
-    folder = work / f"tokenizer-{content_hash(made_of)}"
+def _tokenizer(settings: TokenizerSettings, tasks: Sequence[CleanFile], kept: list[np.ndarray], folder: Path) -> Path:
+    """The folder of the tokenizer, made unless an earlier call has."""
     if not folder.exists():
         texts = (
             text

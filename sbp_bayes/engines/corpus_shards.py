@@ -16,10 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sbp_bayes.documents.clean_config import CleanSettings
-from sbp_bayes.documents.copies import Digests, first_of
+from sbp_bayes.documents.copies import COPY, TWICE, Digests, first_of
 from sbp_bayes.documents.dropped import Dropped
 from sbp_bayes.documents.passing import passing, same_text
-from sbp_bayes.documents.prepare import COPY, TWICE
 from sbp_bayes.documents.spill import SCHEMA as DOCUMENT_COLUMNS
 from sbp_bayes.documents.spill import Spill, SpillWriter
 from sbp_bayes.documents.text_batches import text_batches
