@@ -28,6 +28,8 @@ from paper_figs import (
 )
 from paper_figs import tables as t
 from paper_figs.alarms import alarms
+from paper_figs.compute_table import NOTE as COMPUTE_NOTE
+from paper_figs.compute_table import compute_table
 from paper_figs.corpus_table import corpus_table
 from paper_figs.estimate_table import NOTE as ESTIMATE_NOTE
 from paper_figs.estimate_table import estimate_table
@@ -124,6 +126,7 @@ def _tables(run: Path, results: Results) -> list[str]:
     sections = [
         ("Arms", t.arms_table(results), f"{unit} Recovered: share of the oracle's gain over repetition."),
         ("Gain over repetition at the end of the budget", t.gains_table(results), "Nats a token below repetition."),
+        ("Compute", compute_table(read_provenance(run)), COMPUTE_NOTE),
         ("Table 1 of the paper", paper_table1(results), TABLE1_NOTE),
         ("Questions", t.questions_table(results), "Multiple choice by log-likelihood, mean over seeds."),
         ("Held-out perplexity by source", source_table(results), SOURCE_NOTE),

@@ -11,7 +11,7 @@ from sbp_bayes import __version__, plugins
 from sbp_bayes.estimate import Estimate, compared
 from sbp_bayes.experiment import ExperimentConfig, as_tables
 from sbp_bayes.files import read_json, write_json
-from sbp_bayes.graph import in_order, read_record
+from sbp_bayes.graph import Stage, in_order, read_record
 from sbp_bayes.plan import SeedPlan
 
 REPORTED_PACKAGES = ("torch", "triton", "pyro-ppl", "numpy", "scipy", "pyarrow", "tokenizers", "faiss-cpu")
@@ -75,8 +75,23 @@ def _provenance(config: ExperimentConfig, plans, records: list[dict], stages: Pa
         "device": device,
         "seeds": list(config.seeds),
         "sources": {str(p.seed): read_json(p.corpus.folder(stages) / "source.json") for p in plans},
+        "compute": {str(p.seed): _compute(p, stages) for p in plans},
         "ledger": [{**entry, "seconds": record["seconds"]} for record in records for entry in record["ledger"]],
         "stages": [{k: record[k] for k in ("name", "kind", "seconds")} for record in records],
+    }
+
+
+def _compute(plan: SeedPlan, stages: Path) -> dict[str, dict[str, float]]:
+    """arm -> FLOPs of its own training, and of every stage that it rests on, evaluations left out; what two arms share
+    counts for both."""
+
+    def flops(stage: Stage) -> float:
+        return sum(entry["flops"] for entry in read_record(stage, stages)["ledger"])
+
+    arms = {name.removeprefix("arm "): stage for name, stage in plan.models.items() if name.startswith("arm ")}
+    return {
+        name: {"training": flops(stage), "end to end": sum(map(flops, in_order([stage])))}
+        for name, stage in arms.items()
     }
 
 

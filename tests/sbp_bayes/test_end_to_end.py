@@ -76,6 +76,9 @@ def test_a_run_leaves_results_report_and_provenance(experiment):
     assert {"repetition", "sbp", "random-pairs", "exact", "oracle"} <= subjects
     provenance = json.loads((run / "provenance.json").read_text())
     assert sum(entry["tokens"] for entry in provenance["ledger"]) > 0
+    compute = provenance["compute"]["0"]
+    assert compute["repetition"]["end to end"] == compute["repetition"]["training"] > 0
+    assert compute["sbp"]["end to end"] > compute["exact"]["end to end"] == compute["exact"]["training"]
     for measure in ("stages", "tokens", "flops"):
         spent = sum(row["took"][measure] for row in provenance["estimate"])
         assert spent <= 2 * sum(row["expected"][measure] for row in provenance["estimate"]) <= 4 * spent

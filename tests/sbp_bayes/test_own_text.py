@@ -3,12 +3,16 @@
 import json
 from pathlib import Path
 
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
+from sbp_bayes.documents.corpus import Corpus
 from sbp_bayes.documents.sources import SplitSizes
+from sbp_bayes.documents.tokenizer import load_tokenizer
 from sbp_bayes.errors import UserError
 from sbp_bayes.experiment import load_experiment
-from sbp_bayes.graph import run_stage
+from sbp_bayes.graph import in_order, run_stage
 from sbp_bayes.plan import SeedPlan, plan_seed
 from sbp_bayes.stages import KINDS
 
@@ -49,6 +53,25 @@ def test_without_fit_too_few_documents_are_refused(experiment, tmp_path):
 def test_enough_documents_are_not_stretched():
     assert SplitSizes(20, 10, 10, 60, fit=True).within(200) == SplitSizes(20, 10, 10, 60, fit=True)
     assert SplitSizes(20, 10, 10, 60, fit=True).within(40) == SplitSizes(10, 5, 5, 30)
+
+
+def test_a_continuation_is_no_longer_than_a_document_and_begins_as_its_seed_document(experiment, tmp_path):
+    sizes = [f"corpus.{split}={n}" for split, n in (("real", 40), ("validation", 10), ("heldout", 10), ("oracle", 80))]
+    training = ["model.size=0.03M", "training.epochs=1", "training.compile=off"]
+    own = plan(experiment, *sizes, *training, 'arms.names=["continuation"]', "arms.prefix=0.75")
+    for stage in in_order([own.synthetic["continuation"]]):
+        run_stage(stage, KINDS[stage.kind], tmp_path / "stages", "cpu")
+    folder = own.corpus.folder(tmp_path / "stages")
+    tokenizer = load_tokenizer(folder / "tokenizer")
+    real = Corpus.open(folder / "real", tokenizer)
+    written = own.synthetic["continuation"].folder(tmp_path / "stages")
+    documents, rejected = Corpus.open(written / "corpus", tokenizer), pq.read_table(written / "rejected.parquet")
+    assert int(documents.lengths.max()) <= int(real.lengths.max())
+    assert max(map(len, rejected["tokens"].to_pylist())) > int(real.lengths.max())
+    for i, seed_document in enumerate(documents.column("seed_doc").to_pylist()):
+        d1 = real.document(seed_document)
+        part = d1[: int(0.75 * len(d1))]
+        assert np.array_equal(documents.document(i)[: len(part)], part)
 
 
 def test_the_default_arms_leave_out_exact_bayes_and_asking_for_it_is_an_error(experiment):
