@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import subprocess
 import sys
 import time
@@ -84,7 +85,8 @@ def test_a_run_leaves_results_report_and_provenance(experiment):
         assert spent <= 2 * sum(row["expected"][measure] for row in provenance["estimate"]) <= 4 * spent
     report = (run / "report.html").read_text()
     assert "<svg" in report and "Expected and spent" in report
-    assert "http://" not in report.replace("http://www.w3.org", "")
+    # It loads nothing; the configuration may name a server.
+    assert not re.search(r"""(src|href)\s*=\s*["']?https?:|url\(["']?https?:|@import""", report)
 
 
 def test_a_finished_run_answers_at_once(experiment):
