@@ -138,7 +138,7 @@ def write(
     """One batch: a document after each of B prompts; column t of ``uniforms`` (B, max_tokens + 1) decides token t."""
     batch = _Batch(model, prompts, config, tokenizer, uniforms)
     batch.write()
-    return [batch.document(row) for row in range(len(prompts))]
+    return batch.documents()
 
 
 def collect(model: Transformer, prompt_lengths: np.ndarray, documents: Sequence[Written]) -> Samples:
@@ -220,11 +220,14 @@ class _Batch:
                 break
             hidden = self._read(drawn, step, cache)
 
-    def document(self, row: int) -> Written:
-        """The document of prompt ``row``."""
-        count, finished = int(self.counts[row]), bool(self.finished[row])
-        tokens = self.tokens[row, : count - finished].cpu().numpy()
-        return Written(tokens, self.log_probs[row, :count].cpu().numpy(), finished)
+    def documents(self) -> list[Written]:
+        """The documents in the order of their prompts."""
+        tokens, log_probs = self.tokens.cpu().numpy(), self.log_probs.cpu().numpy()
+        ends = zip(self.counts.tolist(), self.finished.tolist(), strict=True)
+        return [
+            Written(tokens[row, : count - ended].copy(), log_probs[row, :count].copy(), ended)
+            for row, (count, ended) in enumerate(ends)
+        ]
 
     def _draw(self, logits: Tensor, step: int) -> tuple[Tensor, Tensor]:
         """The next token of each row and its log-probability under the model, from logits (R, V) in float64, which are
