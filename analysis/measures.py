@@ -22,6 +22,9 @@ EXACT_VALIDATION_LOSS = "exact_validation_loss"  # nats/target with the end of d
 FINAL, BEST = "final", "best"
 CHECKPOINTS = (FINAL, BEST)
 EXCESS_LOSS = "excess_loss"  # nats/token above exact Bayes
+EXCESS_LOSS_OF_RANKS = (
+    "excess_loss of ranks"  # the same on concepts of ranks at .. 2 at - 1 by their prior, 1 the most frequent
+)
 EXCESS_LOSS_PER_DOCUMENT = "excess_loss_per_document"  # nats/document
 HELDOUT_LOSS = "heldout_loss"  # nats/token
 HELDOUT_LOSS_OF = "heldout_loss of"  # nats/token; a source of the corpus follows

@@ -100,6 +100,11 @@ def read_published(name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def read_json_file(path: Path) -> Any:
+    """Any other file of a run. Raises RunFileError where it is missing or damaged."""
+    return _json(path)
+
+
 def _json(path: Path, default: Any = None) -> Any:
     if default is not None and not path.exists():
         return default

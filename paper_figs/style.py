@@ -50,6 +50,11 @@ OTHERS = (
     Look(INK, (0, (1, 2)), "P"),
     Look(MUTED, "-", "*"),
     Look(SKY, "-", ">"),
+    Look(GREEN, (0, (5, 1.5)), "d"),
+    Look(ORANGE, (0, (1, 1)), "p"),
+    Look(PURPLE, (0, (3, 1)), "h"),
+    Look(MUTED, (0, (2, 1)), "8"),
+    Look(BLUE, (0, (1, 2)), "4"),
 )
 
 
