@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow test-extras setup clean
+.PHONY: demo figures sweeps-small test test-slow test-extras setup clean
 setup: $(VENV)/.ready
 
 # torch comes first and pinned: a looser request lets pip replace a CPU build by gigabytes of CUDA.
@@ -15,6 +15,13 @@ $(VENV)/.ready: pyproject.toml
 
 demo: setup
 	$(BIN)/sbp run experiments/demo.toml
+
+figures: setup
+	$(BIN)/sbp figures
+
+# Every sweep in a small version, one after the other; an hour or less, and resumable.
+sweeps-small: setup
+	for file in experiments/sweep-*-small.toml experiments/arms-small.toml; do $(BIN)/sbp run $$file || exit; done
 
 test: setup
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not network and not extras"

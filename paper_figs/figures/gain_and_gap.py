@@ -15,7 +15,6 @@ EXPERIMENTS = ("sweep-synthesizer", "demo", "bayes")
 SUBJECTS = {  # arm -> the synthesizer that wrote for it, where the run measured its gap
     names.EXACT: names.EXACT,
     names.SBP: names.SYNTHESIZER,
-    "scratch-synthesizer": "synthesizer scratch-synthesizer",
     names.RANDOM_PAIRS: names.RANDOM_PAIRS_SYNTHESIZER,
 }
 CHECKPOINTS = ((names.FINAL, "end of the budget"), (names.BEST, "best validation checkpoint"))

@@ -54,7 +54,7 @@ def caption(tables: Path) -> str | None:
     return (
         f"The synthesizer writes {number} from one seed document, each what a related document might be. Experiment "
         f"{experiment} ({read_table(tables, experiment)[0].results.label}), seed {texts['seed']}; not chosen: the "
-        "first seed document of D with so many, and the first of them. n = 1 seed document of 1 seed, shown for reading, "
+        "first seed document of D with so many, and the first of them. n = 1 seed document of 1 seed, to be read, "
         "not as evidence."
     )
 
