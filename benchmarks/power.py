@@ -2,9 +2,9 @@
 
     python benchmarks/power.py
 
-Medium presets of W1, W4 and W5, one thread; about ten CPU-minutes. Writes results/power.json and docs/power.md. What is
-there already, of the same worlds, is kept, so that it can be stopped and continued: delete the record where a measure
-has changed. Margins may change without that.
+Medium presets of W1, W4 and W5, one thread; about twenty CPU-minutes. Writes results/power.json and docs/power.md.
+What is there already, of the same worlds, is kept, so that it can be stopped and continued: delete the record where a
+measure has changed. Margins may change without that.
 """
 
 import contextlib

@@ -23,7 +23,7 @@ from analysis.power import (
 from analysis.power_page import GAP_ITSELF, catches_beyond_gap, power_page
 from analysis.predictions.catalogue import PREDICTIONS
 from analysis.predictions.subject import known_subject
-from analysis.predictions.verdict import REFUTED, SUPPORTED
+from analysis.predictions.verdict import CONTROL, REFUTED, SUPPORTED
 from analysis.synthesizers import CopyingSynthesizer, ExactSynthesizer, PriorSynthesizer
 from analysis.wrong_synthesizers import WRONG, why_not
 from sbp_bayes.files import read_json
@@ -107,6 +107,34 @@ def test_at_equal_gap_the_gap_refutes_nothing(stored):
 )
 def test_what_these_measures_add_to_the_gap(stored, prediction, quantity, kind):
     assert kind in catches_beyond_gap(stored, prediction, quantity)
+
+
+def test_a_private_style_leaks_only_where_it_is_copied(stored):
+    """At 8,192 documents no law that fits badly, with d1 or without, is taken for a leak."""
+    found = {
+        cell.row.kind: cell.outcome
+        for cell in stored
+        if (cell.row.world, cell.row.setting, cell.row.n, cell.row.prediction) == ("style-medium", AS_IT_IS, 8192, "P6")
+    }
+    assert found.pop("style-leaking") == REFUTED
+    assert found.pop("copying") != SUPPORTED
+    assert len(found) == 9 and set(found.values()) == {SUPPORTED}
+
+
+@pytest.mark.parametrize("kind", ["prior", "unconditional"])
+def test_who_ignores_d1_has_no_odds_and_no_claim(stored, kind):
+    quantities = {("P2", "slope of log-odds"), ("P13", "claimed information")}
+    found = [
+        cell.row
+        for cell in stored
+        if (cell.row.prediction, cell.row.quantity) in quantities
+        and (cell.row.kind, cell.row.setting) == (kind, AS_IT_IS)
+    ]
+    assert len(found) > 8 and all(abs(row.estimate) < 1e-9 for row in found)
+
+
+def test_controls_support_nothing(stored):
+    assert {cell.outcome for cell in stored if cell.row.control} == {CONTROL, REFUTED}
 
 
 def test_a_catch_counts_only_where_the_gap_is_silent():
