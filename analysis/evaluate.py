@@ -5,6 +5,7 @@ from torch import Tensor
 
 from analysis import measures
 from analysis.bayes_gap import bayes_gaps
+from analysis.concept_ranks import excess_by_octave, rank_octaves
 from analysis.evaluate_narration import evaluate_narration
 from analysis.examples import text_examples, world_examples
 from analysis.excess_loss import excess_loss, mean_loss
@@ -25,7 +26,7 @@ from sbp_bayes.training.checkpoint import load_model
 from sbp_bayes.training.objective import evaluate
 from synthetic_worlds import exact
 from synthetic_worlds.narration import Narration
-from synthetic_worlds.world import World
+from synthetic_worlds.world import ConceptWorld, World
 
 __all__ = ["evaluate_seed", "summarise_run"]
 
@@ -73,7 +74,7 @@ def _information(rows: Rows, context: SeedContext) -> None:
 def _in_world(rows: Rows, context: SeedContext, tokenizer: Tokenizer, world: World) -> list[dict]:
     heldout = Corpus.open(context.corpus["heldout"], tokenizer)
     tokens = tokens_of(heldout)
-    _arms_in_world(rows, context, tokenizer, world, tokens)
+    _arms_in_world(rows, context, tokenizer, world, tokens, _octaves(world, heldout))
     trained = [TransformerSynthesizer(load_model(path), tokenizer, name) for name, path in synthesizers(context)]
     d1 = tokens[: context.config.evaluation.documents]
     controls = wrong_synthesizers(world) if context.config.evaluation.controls else []
@@ -87,8 +88,21 @@ def _in_world(rows: Rows, context: SeedContext, tokenizer: Tokenizer, world: Wor
     return world_examples(world, trained[0], tokens, concepts, context.config.evaluation.examples, context.seed)
 
 
-def _arms_in_world(rows: Rows, context: SeedContext, tokenizer: Tokenizer, world: World, tokens: Tensor) -> None:
-    """Held-out loss of each arm and its excess over exact Bayes, on the same documents; ends of documents left out."""
+def _octaves(world: World, documents: Corpus) -> Tensor | None:
+    """Of each document's concept by rank (N,); None where concepts are unknown, a continuum, or equally frequent."""
+    latents = documents.latents()
+    if latents is None or not isinstance(world, ConceptWorld):
+        return None
+    return rank_octaves(world.log_prior, torch.tensor(latents["concept"].to_pylist()))
+
+
+def _arms_in_world(
+    rows: Rows, context: SeedContext, tokenizer: Tokenizer, world: World, tokens: Tensor, octaves: Tensor | None
+) -> None:
+    """Held-out loss of each arm and its excess over exact Bayes, on the same documents; ends of documents left out.
+
+    octaves: see `_octaves`.
+    """
     exact_log_probs = exact.log_evidence(world, tokens)
     lengths = torch.full((len(tokens),), tokens.shape[1])
     floor = mean_loss(-exact_log_probs, lengths).per_token
@@ -96,6 +110,8 @@ def _arms_in_world(rows: Rows, context: SeedContext, tokenizer: Tokenizer, world
         log_probs = document_log_probs(TransformerSynthesizer(load_model(path), tokenizer), tokens)
         rows.add_loss(measures.HELDOUT_LOSS, arm, checkpoint, mean_loss(-log_probs, lengths), floor)
         rows.add_excess(arm, checkpoint, excess_loss(log_probs, exact_log_probs, lengths))
+        if octaves is not None:
+            rows.add_ranks(arm, checkpoint, excess_by_octave(log_probs, exact_log_probs, lengths, octaves))
     validation = tokens_of(Corpus.open(context.corpus["validation"], tokenizer))
     nats = -exact.log_evidence(world, validation)
     # Training metrics count the end of each document as a target; with one length it costs exact Bayes nothing.

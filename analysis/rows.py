@@ -1,5 +1,7 @@
 """The rows that one seed adds to the results table."""
 
+from collections.abc import Mapping
+
 from analysis import measures
 from analysis.bayes_gap import BayesGap
 from analysis.excess_loss import MeanLoss
@@ -43,3 +45,9 @@ class Rows:
         self.add_loss(measures.EXCESS_LOSS, arm, checkpoint, excess, 0.0)
         name = measures.at_checkpoint(measures.EXCESS_LOSS_PER_DOCUMENT, checkpoint)
         self.add(name, arm, excess.per_document, excess.per_document_se, excess.n, 0.0, "nats/document")
+
+    def add_ranks(self, arm: str, checkpoint: str, by_octave: Mapping[int, MeanLoss]) -> None:
+        """Nats a token above exact Bayes by octave of the concept's rank."""
+        name = measures.at_checkpoint(measures.EXCESS_LOSS_OF_RANKS, checkpoint)
+        for octave, loss in by_octave.items():
+            self.add(name, arm, loss.per_token, loss.per_token_se, loss.n, 0.0, "nats/token", float(octave))

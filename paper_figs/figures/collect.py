@@ -13,6 +13,7 @@ from paper_figs.run_files import (
     read_cells,
     read_examples,
     read_experiment,
+    read_json_file,
     read_metrics,
     read_pictures,
     read_provenance,
@@ -95,8 +96,8 @@ def _variations(run: Path) -> dict | None:
     the corpus that has so many. None where documents are not text, or the stages are gone."""
     import pyarrow.parquet as pq
 
-    folders = sorted((run / "seeds").glob("*"), key=lambda folder: int(folder.name))
-    links = json.loads((folders[0] / "stages.json").read_text(encoding="utf-8")) if folders else {}
+    files = sorted((run / "seeds").glob("*/stages.json"), key=lambda file: int(file.parent.name))
+    links = read_json_file(files[0]) if files else {}
     if not {"corpus", f"synthetic/{names.SBP}"} <= links.keys():
         return None
     synthetic = _shards(run / links[f"synthetic/{names.SBP}"] / "corpus")
@@ -112,7 +113,7 @@ def _variations(run: Path) -> dict | None:
     if not enough:
         return None
     texts = [text for shard in real for text in pq.read_table(shard, columns=["text"]).column("text").to_pylist()]
-    return {"seed": int(folders[0].name), "d1": texts[enough[0]], "synthesized": written[enough[0]][:EXAMPLES]}
+    return {"seed": int(files[0].parent.name), "d1": texts[enough[0]], "synthesized": written[enough[0]][:EXAMPLES]}
 
 
 def _shards(folder: Path) -> list[Path]:

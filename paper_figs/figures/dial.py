@@ -48,7 +48,7 @@ class Dial:
         if not sentences:
             return "No share is defined: the oracle's gain is not clearly above 0."
         everything = [cell for cells in panels.values() for cell in cells]
-        return " ".join([*sentences, rests_on(everything, RECOVERED, _arms(everything))])
+        return " ".join([*sentences, rests_on(everything, RECOVERED, _arms(everything), dots=True)])
 
     def _random(self, cell: Cell) -> str:
         row = cell.over(RECOVERED, names.RANDOM_PAIRS)
@@ -85,6 +85,8 @@ def _draw(dial: Dial, panels: dict[Any, list[Cell]]) -> "Figure | None":
             axes.set_xscale("log")
             axes.minorticks_off()
         axes.set_xticks(places, [_words(x) for x in at])
+        if not numbers:
+            axes.set_xlim(-0.4, len(at) - 0.6)
         axes.set_xlabel(dial.label)
         if value is not None:
             axes.set_title(f"{_short(dial.panels)} {_words(value)}", loc="left")

@@ -66,7 +66,9 @@ def caption(tables: Path) -> str | None:
         parts = [f"{percent(s)} at {f'{v:,}' if isinstance(v, int) else v} {what}".rstrip() for v, s in best.items()]
         sentences.append(f"The best share tried is {joined(parts)}.")
     hollow = "Hollow at 0: repetition; rings: the best share tried."
-    return " ".join([*sentences, hollow, rests_on(cells, measure, [names.SBP]), statements("mixture-sweeps")])
+    return " ".join(
+        [*sentences, hollow, rests_on(cells, measure, [names.SBP], dots=True), statements("mixture-sweeps")]
+    )
 
 
 def _cells(tables: Path) -> list[Cell]:

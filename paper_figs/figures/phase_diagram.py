@@ -1,17 +1,21 @@
 """Phase diagram: what true pairs add over random ones, by H(c|d1) and number of documents; neural beside ideal."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paper_figs import names, style
 from paper_figs.figures.points import RECOVERED, rests_on
 from paper_figs.figures.result_tables import Cell, read_table, seeds_of
+from paper_figs.run_files import Results
 from paper_figs.wording import count, interval, nats
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 EXPERIMENT, IDEAL = "sweep-ambiguity", "ideal"
+OF_IDEAL, INFORMATION, EXCESS = "ideal:", "gain from information", "excess_loss_per_document"
+IDEAL_TITLE = "ideal learners"
 REAL, AMBIGUITY = "corpus.real", "corpus.world.overlap"
 DIFFERENCE = names.SBP_MINUS_RANDOM_PAIRS
 LIMIT = 60.0  # per cent: beyond it the colour stays
@@ -24,7 +28,7 @@ def draw(tables: Path) -> "Figure | None":
     grids = _grids(tables)
     if not grids:
         return None
-    drawn, panels = style.figure(3.0, 1, len(grids), squeeze=False, sharey=True)
+    drawn, panels = style.figure(3.0, 1, len(grids), squeeze=False)
     for axes, (title, grid) in zip(panels[0], grids.items(), strict=True):
         overlaps, numbers = sorted({at for at, _ in grid}), sorted({n for _, n in grid})
         for (overlap, number), (_, row) in grid.items():
@@ -61,19 +65,54 @@ def caption(tables: Path) -> str | None:
             f"{interval(row)} of the oracle's gain; clearly more than random ones in {clear} of "
             f"{count(len(grid), 'cell')}, clearly less in {against}."
         )
-    seeds = seeds_of([row for grid in grids.values() for _, row in grid.values()])
-    number = "Per cent of the oracle's gain, SBP less random pairs, at the end of the budget; bold: the interval "
-    cells = read_table(tables, EXPERIMENT)
-    rest = rests_on(cells, RECOVERED, [DIFFERENCE]) if cells else f"At most {count(seeds, 'seed')}."
-    return " ".join([*sentences, f"{number}leaves out 0.", rest])
+    what = "Per cent of the oracle's gain, SBP less random pairs, end of the budget; bold: 0 is not in the interval."
+    ideal = ""
+    if IDEAL_TITLE in grids:
+        worlds = seeds_of([row for _, row in grids[IDEAL_TITLE].values()])
+        ideal = (
+            " Ideal learners have exact statistics and nothing to optimise; there SBP is held against the better of "
+            f"random pairs and self-generation, in {count(worlds, 'world')} a cell."
+        )
+    return " ".join([*sentences, what + ideal, rests_on(read_table(tables, EXPERIMENT), RECOVERED, [DIFFERENCE])])
 
 
 def _grids(tables: Path) -> dict[str, Grid]:
-    """Title -> the grid; networks first, and nothing without them."""
+    """Title -> the grid; {} without networks, which ideal learners stand beside."""
     cells = [c for c in read_table(tables, EXPERIMENT) if AMBIGUITY in c.values and c.over(RECOVERED, DIFFERENCE)]
-    grids = {"networks": _grid(cells)} if cells else {}
-    ideal = [c for c in read_table(tables, IDEAL) if AMBIGUITY in c.values and c.over(RECOVERED, DIFFERENCE)]
-    return {**grids, "ideal learners": _grid(ideal)} if ideal else grids
+    if not cells:
+        return {}
+    grids = {"networks": _grid(cells)}
+    for cell in read_table(tables, IDEAL):
+        if ideal := _ideal_grid(cell.results):
+            grids[IDEAL_TITLE] = ideal
+    return grids
+
+
+def _ideal_grid(results: Results) -> Grid:
+    """The grid of `analysis.ideal.phase_diagram`: a world a value of overlap, ``at`` the documents; what related pairs
+    gain over the better of random pairs and self-generation, as a share of the oracle's gain over repetition."""
+    grid: Grid = {}
+    for row in results.of(INFORMATION, f"{OF_IDEAL}{names.SBP}"):
+        overlap = re.search(r"overlap=([0-9.]+)", row["world"])
+        entropy = _one(results, names.CONCEPT_ENTROPY, names.WORLD, row["world"], None)
+        base, best = (
+            _one(results, EXCESS, f"{OF_IDEAL}{arm}", row["world"], row["at"])
+            for arm in (names.REPETITION, names.ORACLE)
+        )
+        if overlap is None or not (entropy and base and best) or base["estimate"] <= best["estimate"]:
+            continue
+        gain = base["estimate"] - best["estimate"]
+        spread = None if row["se"] is None else 1.96 * row["se"]
+        ends = {"low": None, "high": None}
+        if spread is not None:
+            ends = {"low": (row["estimate"] - spread) / gain, "high": (row["estimate"] + spread) / gain}
+        share = {**row, "estimate": row["estimate"] / gain, **ends}
+        grid[float(overlap[1]), int(row["at"])] = entropy["estimate"], share
+    return grid
+
+
+def _one(results: Results, measure: str, subject: str, world: str, at: float | None) -> dict | None:
+    return next((r for r in results.of(measure, subject) if r["world"] == world and r["at"] == at), None)
 
 
 def _grid(cells: list[Cell]) -> Grid:

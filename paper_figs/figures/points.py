@@ -48,8 +48,11 @@ def line(
         axes.plot(*zip(*means, strict=True), color=look.color, ls=look.dash, marker=look.marker, ms=4.5, label=name)
 
 
-def rests_on(cells: Sequence[Cell], measure: str, subjects: Sequence[str]) -> str:
-    """``Mean of 3 seeds, 95 % bootstrap intervals (dots: single seeds); 4,096 held-out documents a seed.``"""
+def rests_on(cells: Sequence[Cell], measure: str, subjects: Sequence[str], dots: bool = False) -> str:
+    """``Mean of 3 seeds, 95 % bootstrap intervals (dots: single seeds); 4,096 held-out documents a seed.``
+
+    dots: whether the figure shows single seeds.
+    """
     seeds = max((row["n"] for cell in cells for s in subjects if (row := cell.over(measure, s))), default=0)
     heldout = sorted({cell.values["corpus.heldout"] for cell in cells if "corpus.heldout" in cell.values})
     documents = ""
@@ -57,5 +60,6 @@ def rests_on(cells: Sequence[Cell], measure: str, subjects: Sequence[str]) -> st
         low, high = heldout[0], heldout[-1]
         documents = f"; {low:,} to {high:,} held-out documents a seed" if low < high else ""
         documents = documents or f"; {count(low, 'held-out document')} a seed"
-    spread = ", 95 % bootstrap intervals (dots: single seeds)" if seeds > 1 else ", which has no interval"
+    shown = " (dots: single seeds)" if dots else ""
+    spread = f", 95 % bootstrap intervals{shown}" if seeds > 1 else ", which has no interval"
     return f"Mean of {count(seeds, 'seed')}{spread}{documents}."

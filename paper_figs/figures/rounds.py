@@ -37,6 +37,7 @@ def draw(tables: Path) -> "Figure | None":
     for one in shown(tables / EXPERIMENT, concept_drift.NAME):
         for subject, key in ((names.EXACT, "exact"), (names.SYNTHESIZER, "left")):
             look, left = style.look(subject, []), one.mean(key)
+            drift.set_xticks(range(len(left)))
             drift.plot(np.arange(len(left)), left, color=look.color, ls=look.dash, marker=look.marker, ms=4,
                        label=names.synthesizer_label(subject))  # fmt: skip
     drift.axhline(0, color=style.MUTED, lw=0.8)

@@ -32,14 +32,14 @@ def draw(tables: Path) -> "Figure | None":
     (about,) = (row for row in read_published("two_epochs") if row["quantity"] == "epochs of the oracle")
     axes.axvline(float(about["value"]), color=style.MUTED, lw=0.8, ls=(0, (1, 1)))
     axes.annotate(
-        f"the paper's oracle at 1T ({about['certainty']})", (float(about["value"]), 1), (4, -4),
-        xycoords=("data", "axes fraction"), textcoords="offset points", va="top", fontsize=7.5, color=style.MUTED,
+        f"the paper's oracle at 1T ({about['certainty']})", (float(about["value"]), 1), (0, 2),
+        xycoords=("data", "axes fraction"), textcoords="offset points", fontsize=7.5, color=style.MUTED,
     )  # fmt: skip
     axes.set_xscale("log")
     axes.set_xticks(epochs, [f"{e:g}" for e in epochs])
     axes.minorticks_off()
     axes.set(xlabel="epochs of D that fill the budget (fewer epochs: a larger D)", ylabel=label)
-    axes.legend(loc="upper left", bbox_to_anchor=(0, 0.9))
+    axes.legend(loc="best")
     return drawn
 
 
@@ -57,7 +57,7 @@ def caption(tables: Path) -> str | None:
     return (
         f"{few[0].values[EPOCHS]:g} epochs cost {nats(few[1])} nats/token more than fresh documents "
         f"({interval(few[2], nats)} beside {interval(few[3], nats)}), {many[0].values[EPOCHS]:g} epochs "
-        f"{nats(many[1])}. {rests_on(cells, measure, ARMS)} {statements('two-epoch-check')}"
+        f"{nats(many[1])}. {rests_on(cells, measure, ARMS, dots=True)} {statements('two-epoch-check')}"
     )
 
 

@@ -61,7 +61,7 @@ def caption(tables: Path) -> str | None:
             "most frequent)"
         )
     said = f"SBP gains {joined(parts)}." if parts else "SBP was not trained here."
-    return f"{said} Ranks by the world's prior, in octaves. {rests_on([cell for cell, _ in found], MEASURE, ARMS)}"
+    return f"{said} Ranks by the world's prior, in octaves. {rests_on([c for c, _ in found], MEASURE, ARMS, dots=True)}"
 
 
 def _found(tables: Path) -> list[tuple[Cell, Gains]]:
