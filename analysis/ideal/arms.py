@@ -20,8 +20,7 @@ from synthetic_worlds.world import Process
 
 PAIRS = "pairs"  # the law of d that was learnt from the related pairs, without any synthesis
 SELF_GENERATION = "self-generation"
-TUNED_REPETITION = "tuned repetition"
-ARMS = (REPETITION, TUNED_REPETITION, PAIRS, SBP, RANDOM_PAIRS, SELF_GENERATION, EXACT, ORACLE)
+ARMS = (REPETITION, PAIRS, SBP, RANDOM_PAIRS, SELF_GENERATION, EXACT, ORACLE)
 
 
 @dataclass(frozen=True)
@@ -71,8 +70,7 @@ def learn_arms(
 
     The synthesizer of sbp is fitted to D in its groups, that of random-pairs to D in groups put together by lot; both
     take it that a group shares a concept. Self-generation is told that its pairs are unrelated: it writes documents
-    from the law that repetition learnt. Exact writes from the true p(d2 | d1). Tuned repetition is repetition at the
-    smoothing that suits other documents best, one for all replicates.
+    from the law that repetition learnt. Exact writes from the true p(d2 | d1).
     """
     groups = sample_groups(worlds, setting.documents // setting.group, setting.group, _random(setting, "documents"))
     documents = groups.flatten(1, 2)
@@ -89,7 +87,6 @@ def learn_arms(
 
     recipes: dict[str, Callable[[torch.Generator], Model]] = {
         REPETITION: lambda random: _alone(learner, documents),
-        TUNED_REPETITION: lambda random: _tuned(learner, documents, sample_groups(worlds, setting.heldout, 1, random)),
         PAIRS: lambda random: _alike(learner, groups),
         SBP: lambda random: fit_with(related_to_seeds(_alike(learner, groups), random)),
         RANDOM_PAIRS: lambda random: fit_with(related_to_seeds(_alike(learner, by_lot(random)), random)),
@@ -114,11 +111,6 @@ def excess_losses(worlds: Sequence[Process], models: Mapping[str, Model], settin
 
 def _alone(learner: Learner, documents: Tensor) -> Model:
     return _alike(learner, documents[:, :, None])
-
-
-def _tuned(learner: Learner, documents: Tensor, others: Tensor) -> Model:
-    models = [_alone(alternative, documents) for alternative in learner.alternatives()]
-    return max(models, key=lambda model: float(model.log_density(others.flatten(1, 2)).mean()))
 
 
 def _alike(learner: Learner, groups: Tensor) -> Model:

@@ -66,9 +66,6 @@ class FactorLearner:
             raise UserError("ideal learner: gaussian worlds of different noise or factors; expected the same in all")
         return cls(first.noise, first.q)
 
-    def alternatives(self) -> list[Self]:
-        return [self]
-
     def fit(self, groups: Tensor, weights: Tensor) -> Factors:
         size = groups.shape[2]
         s = groups.sum(2) / math.sqrt(size) / self.noise.sqrt()

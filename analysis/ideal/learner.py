@@ -6,6 +6,7 @@ float64 numbers.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -46,9 +47,28 @@ class Learner(Protocol):
         """
         ...
 
-    def alternatives(self) -> Sequence["Learner"]:
-        """The same learner at every strength of smoothing that is worth trying; itself where it has none."""
+
+class SmoothingLearner(Learner, Protocol):
+    """A learner with a strength of smoothing."""
+
+    def alternatives(self) -> Sequence[Learner]:
+        """The same learner at every strength that is worth trying."""
         ...
+
+
+@dataclass(frozen=True, eq=False)
+class TunedLearner:
+    """``learner`` at the strength of smoothing that suits other documents best, each time that it fits.
+
+    others: (R, B, ...) documents that are in no arm; one strength is chosen for all replicates.
+    """
+
+    learner: SmoothingLearner
+    others: Tensor
+
+    def fit(self, groups: Tensor, weights: Tensor) -> Model:
+        models = [alternative.fit(groups, weights) for alternative in self.learner.alternatives()]
+        return max(models, key=lambda model: float(model.log_density(self.others).mean()))
 
 
 def ideal_learner(worlds: Sequence[Process]) -> Learner:

@@ -15,7 +15,7 @@ from torch import Tensor
 from synthetic_worlds.bow import BagOfWords
 from synthetic_worlds.categorical import cumulative, draw
 
-PSEUDO_COUNTS = (0.03, 0.1, 0.3, 1.0, 3.0)  # to tune among
+PSEUDO_COUNTS = (0.1, 0.5, 2.5, 12.5)  # to tune among
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,14 +51,14 @@ class Mixture:
 class MixtureLearner:
     """EM from ``start`` to the maximum a posteriori; only the words and the prior are learnt, never the number C.
 
-    pseudo_count: added to the expected count of every word of a concept and to that of every concept, a Dirichlet prior
-    with parameter 1 + pseudo_count; tolerance: largest change of a probability in a step that ends the fit; steps: at
-    most so many.
+    pseudo_count: of documents' own word frequencies, times V, is added to the expected counts of every concept, so that
+    concepts are pulled towards the mean of all; and as it is to that of every concept. A Dirichlet prior, then.
+    tolerance: largest change of a probability in a step that ends the fit; steps: at most so many.
     """
 
     start: Mixture
-    pseudo_count: float = 0.1
-    tolerance: float = 1e-5
+    pseudo_count: float = 0.5
+    tolerance: float = 1e-4
     steps: int = 100
 
     @classmethod
@@ -68,14 +68,16 @@ class MixtureLearner:
         return cls(Mixture(torch.stack([world.log_prior for world in worlds]), log_words, worlds[0].L))
 
     def alternatives(self) -> list[Self]:
+        """The same learner at every strength of smoothing that is worth trying."""
         return [replace(self, pseudo_count=value) for value in PSEUDO_COUNTS]
 
     def fit(self, groups: Tensor, weights: Tensor) -> Mixture:
         model = self.start
         counts = word_counts(groups.flatten(2), model.log_words.shape[2])
+        smoothing = self.pseudo_count * counts.shape[2] * word_frequencies(counts, weights)[:, None]
         for _ in range(self.steps):
             share = model.log_joint(counts).softmax(2).mul_(weights[:, None])
-            words = torch.bmm(share.transpose(1, 2), counts).add_(self.pseudo_count)
+            words = torch.bmm(share.transpose(1, 2), counts).add_(smoothing)
             concepts = share.sum(1).add_(self.pseudo_count)
             words, concepts = words / words.sum(2, keepdim=True), concepts / concepts.sum(1, keepdim=True)
             change = max(
@@ -92,3 +94,9 @@ def word_counts(documents: Tensor, vocabulary: int) -> Tensor:
     """(..., V) float64 how often each word occurs in ``documents`` (..., L)."""
     counts = torch.zeros(*documents.shape[:-1], vocabulary, dtype=torch.float64)
     return counts.scatter_add_(-1, documents, torch.ones((), dtype=torch.float64).expand(documents.shape))
+
+
+def word_frequencies(counts: Tensor, weights: Tensor) -> Tensor:
+    """(R, V) in groups with word ``counts`` (R, G, V) and ``weights`` (G,), every word counted once too often."""
+    total = torch.einsum("rgv,g->rv", counts, weights) + 1
+    return total / total.sum(1, keepdim=True)

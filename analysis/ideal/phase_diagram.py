@@ -2,8 +2,9 @@
 
     python -m analysis.ideal.phase_diagram OUT.json [--small]
 
-Writes rows of the one results format: the excess held-out loss of each arm (``ideal:sbp``, ...) and the parts of the
-gain, ``at`` = documents of D; the world's own figures; and W9's closed form (``law:sbp``, ...), ``at`` = ambiguity.
+Writes rows of the one results format: the excess held-out loss of each arm and the parts of the gain, ``at`` =
+documents of D, with smoothing tuned in every arm (``ideal:sbp``, ...) and with little of it in all
+(``ideal-untuned:sbp``, ...); the worlds' own figures; and W9's closed form (``law:sbp``, ...), ``at`` = ambiguity.
 """
 
 import argparse
@@ -18,8 +19,9 @@ import torch
 from analysis import measures
 from analysis.ideal.arms import ARMS, Setting, excess_losses, learn_arms
 from analysis.ideal.gaussian_law import MANY_DIMENSIONS_ARMS, ambiguity, many_dimensions_excess
-from analysis.ideal.learner import ideal_learner
+from analysis.ideal.learner import Learner, TunedLearner, ideal_learner
 from analysis.ideal.parts import INFORMATION, SHRINKAGE, gain_parts, standard_error
+from analysis.ideal.replicates import sample_groups
 from sbp_bayes.errors import UserError
 from sbp_bayes.files import write_json
 from sbp_bayes.results import Result
@@ -28,7 +30,7 @@ from synthetic_worlds import exact
 from synthetic_worlds.catalogue import make_world
 from synthetic_worlds.world import Process
 
-IDEAL, LAW = "ideal:", "law:"  # before the name of an arm
+IDEAL, UNTUNED, LAW = "ideal:", "ideal-untuned:", "law:"  # before the name of an arm
 GAIN_FROM = "gain from"  # nats/document; the part follows
 LAW_RATIO = 0.25  # width / documents of the law
 
@@ -40,14 +42,14 @@ class Grid:
     law: points along W9's ambiguity."""
 
     overlaps: tuple[float, ...] = (0.0, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-    documents: tuple[int, ...] = (128, 512, 2048)
-    worlds: int = 6
-    setting: Setting = Setting(2, samples=4, oracle=10, heldout=2048)
+    documents: tuple[int, ...] = (64, 256, 1024)
+    worlds: int = 4
+    setting: Setting = Setting(2, samples=4, oracle=4, heldout=2048)
     information: int = 2048
-    law: int = 60
+    law: int = 24
 
 
-SMALL = Grid((0.0, 0.6, 1.0), (64, 256), 3, Setting(2, samples=2, oracle=4, heldout=1024), 512, 12)
+SMALL = Grid((0.0, 0.6, 1.0), (32, 128), 3, Setting(2, samples=2, oracle=4, heldout=1024), 512, 12)
 
 
 def phase_diagram(grid: Grid) -> list[Result]:
@@ -59,14 +61,20 @@ def phase_diagram(grid: Grid) -> list[Result]:
         rows += _figures(worlds, label, grid.information)
         for documents in grid.documents:
             setting = dataclasses.replace(grid.setting, documents=documents)
-            excess = excess_losses(worlds, learn_arms(worlds, ideal_learner(worlds), setting), setting)
-            measured = [(measures.EXCESS_LOSS_PER_DOCUMENT, IDEAL + arm, excess[arm]) for arm in ARMS]
-            parts = gain_parts(excess)
-            measured += [
-                (f"{GAIN_FROM} {part}", IDEAL + measures.SBP, parts[part]) for part in (INFORMATION, SHRINKAGE)
-            ]
-            rows += [_row(name, subject, label, values, float(documents)) for name, subject, values in measured]
+            for prefix, learner in _learners(worlds, setting).items():
+                excess = excess_losses(worlds, learn_arms(worlds, learner, setting), setting)
+                measured = [(measures.EXCESS_LOSS_PER_DOCUMENT, arm, excess[arm]) for arm in ARMS]
+                parts = gain_parts(excess)
+                measured += [(f"{GAIN_FROM} {part}", measures.SBP, parts[part]) for part in (INFORMATION, SHRINKAGE)]
+                rows += [_row(name, prefix + arm, label, values, float(documents)) for name, arm, values in measured]
     return rows + list(_law(grid.law))
+
+
+def _learners(worlds: Sequence[Process], setting: Setting) -> dict[str, Learner]:
+    """Smoothing is tuned in every fit of every arm, on documents of its own; beside it, one and the same in all."""
+    others = sample_groups(worlds, setting.heldout, 1, generator("ideal", "validation", setting.seed)).flatten(1, 2)
+    learner = ideal_learner(worlds)
+    return {IDEAL: TunedLearner(learner, others), UNTUNED: learner}
 
 
 def _figures(worlds: Sequence[Process], label: str, n: int) -> list[Result]:

@@ -13,11 +13,13 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from analysis.ideal.mixture import PSEUDO_COUNTS, word_counts
+from analysis.ideal.mixture import word_counts, word_frequencies
 from sbp_bayes.errors import UserError
 from synthetic_worlds.categorical import cumulative, draw
 from synthetic_worlds.dirichlet import draw_log_dirichlet
 from synthetic_worlds.polya import DirichletMultinomial
+
+PSEUDO_COUNTS = (0.01, 0.1, 1.0, 10.0)  # to tune among
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +69,7 @@ class UrnLearner:
         return cls(worlds[0].V, worlds[0].L)
 
     def alternatives(self) -> list[Self]:
+        """The same learner at every strength of smoothing that is worth trying."""
         return [replace(self, pseudo_count=value) for value in PSEUDO_COUNTS]
 
     def fit(self, groups: Tensor, weights: Tensor) -> Urn:
@@ -75,7 +78,7 @@ class UrnLearner:
         # (R, V, K) weight of the groups in which word v occurs more than k times
         more = torch.stack([torch.einsum("rgv,g->rv", (counts > k).double(), weights) for k in range(len(before))], 2)
         total = float(weights.sum())
-        alpha = (counts.sum(1) + 1) / (counts.sum((1, 2)) + self.vocabulary)[:, None] * self.vocabulary
+        alpha = word_frequencies(counts, weights) * self.vocabulary
         for _ in range(self.steps):
             seen = alpha * (more / (alpha[..., None] + before)).sum(2) + self.pseudo_count
             drawn = total * (1 / (alpha.sum(1)[:, None] + before)).sum(1) + self.rate

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from analysis.ideal.factors import FactorLearner, Factors
-from analysis.ideal.learner import ideal_learner
-from analysis.ideal.mixture import Mixture, MixtureLearner, word_counts
+from analysis.ideal.learner import TunedLearner, ideal_learner
+from analysis.ideal.mixture import Mixture, MixtureLearner, word_counts, word_frequencies
 from analysis.ideal.replicates import exact_log_density, exact_related, sample_groups
 from analysis.ideal.urn import Urn, UrnLearner
 from sbp_bayes.errors import UserError
@@ -71,13 +71,14 @@ def test_em_counts_words_where_documents_identify_their_concept():
     words = torch.tensor([[0.5, 0.5, 0.0, 0.0], [0.0, 0.0, 0.3, 0.7]]).double()
     world = BagOfWords(torch.tensor([0.5, 0.5]).double(), words, 4)
     documents = torch.tensor([[[[0, 0, 1, 0]], [[2, 3, 3, 3]], [[3, 3, 2, 3]]]])
-    model = MixtureLearner.of_worlds([world]).fit(documents, torch.ones(3).double())
-    a = MixtureLearner.pseudo_count
-    expected = torch.tensor([[3 + a, 1 + a, a, a], [a, a, 2 + a, 6 + a]]).double() / torch.tensor([[4.4], [8.4]])
-    torch.testing.assert_close(model.log_words.exp()[0], expected.double(), rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(
-        model.log_prior.exp()[0], torch.tensor([1 + a, 2 + a]).double() / (3 + 2 * a), rtol=1e-4, atol=1e-4
-    )
+    a, pull = 0.01, 0.01 * 4 * torch.tensor([4, 2, 3, 7]).double() / 16
+    learner = dataclasses.replace(MixtureLearner.of_worlds([world]), pseudo_count=a)
+    model = learner.fit(documents, torch.ones(3).double())
+    expected = torch.tensor([[3, 1, 0, 0], [0, 0, 2, 6]]).double() + pull
+    expected /= expected.sum(1, keepdim=True)
+    torch.testing.assert_close(model.log_words.exp()[0], expected, rtol=1e-4, atol=1e-4)
+    prior = torch.tensor([1 + a, 2 + a]).double() / (3 + 2 * a)
+    torch.testing.assert_close(model.log_prior.exp()[0], prior, rtol=1e-4, atol=1e-4)
 
 
 def test_em_ends_where_the_posterior_is_stationary():
@@ -87,7 +88,8 @@ def test_em_ends_where_the_posterior_is_stationary():
     prior, words = model.log_prior.clone().requires_grad_(), model.log_words.clone().requires_grad_()
     free = Mixture(prior.log_softmax(1), words.log_softmax(2), model.length)
     counts = word_counts(groups.flatten(2), BOW.V)
-    penalty = learner.pseudo_count * (free.log_prior.sum() + free.log_words.sum())
+    frequencies = word_frequencies(counts, torch.ones(200).double())
+    penalty = learner.pseudo_count * (free.log_prior.sum() + BOW.V * (frequencies[:, None] * free.log_words).sum())
     (free.log_joint(counts).logsumexp(2).sum() + penalty).backward()
     assert float(prior.grad.abs().max()) < 1e-3 and float(words.grad.abs().max()) < 1e-3
 
@@ -119,6 +121,18 @@ def test_factors_are_at_the_maximum():
     assert best > likelihood(GAUSSIAN.loading)
     for _ in range(20):
         assert best > likelihood(loading + 1e-2 * torch.randn(4, 2, dtype=torch.float64, generator=random))
+
+
+@pytest.mark.parametrize("world", [BOW, POLYA], ids=lambda world: world.name)
+def test_a_tuned_learner_takes_the_smoothing_that_suits_other_documents(world):
+    worlds = [world] * 4
+    others = sample_groups(worlds, 500, 1, generator("others")).flatten(1, 2)
+    learner = ideal_learner(worlds)
+    for groups in (10, 500):
+        documents, weights = sample_groups(worlds, groups, 1, generator("documents")), torch.ones(groups).double()
+        fits = [each.fit(documents, weights).log_density(others).mean() for each in learner.alternatives()]
+        tuned = TunedLearner(learner, others).fit(documents, weights).log_density(others).mean()
+        assert float(tuned) == float(max(fits)) > float(min(fits))
 
 
 def test_worlds_that_have_no_ideal_learner():
