@@ -19,7 +19,7 @@ demo: setup
 figures: setup
 	$(BIN)/sbp figures
 
-# Every sweep in a small version, one after the other; an hour or less, and resumable.
+# Every sweep in a small version, one after the other: about half an hour of one core, resumable.
 sweeps-small: setup
 	for file in experiments/sweep-*-small.toml experiments/arms-small.toml; do $(BIN)/sbp run $$file || exit; done
 

@@ -41,7 +41,7 @@ def collect(run: Path, table: Path) -> None:
     fresh = Path(tempfile.mkdtemp(dir=table.parent, prefix=f".{table.name}."))
     try:
         _write_rows(fresh / "results.json", rows)
-        _write(fresh / "experiment.json", read_experiment(run))
+        _write(fresh / "experiment.json", {**read_experiment(run), "name": table.name})
         folders = {None: run} if cells is None else {cell: run / "cells" / cell for cell in cells}
         if cells is None:
             _collect_plain(run, fresh)

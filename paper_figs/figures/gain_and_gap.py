@@ -84,9 +84,11 @@ def caption(tables: Path) -> str | None:
 
 
 def _points(tables: Path, checkpoint: str) -> list[Point]:
-    points = []
+    """A world that an earlier table has is not counted again: its seeds are the same."""
+    points: list[Point] = []
     for experiment in EXPERIMENTS:
-        for cell in read_table(tables, experiment):
+        known = {cell.results.label for *_, cell in points}
+        for cell in (cell for cell in read_table(tables, experiment) if cell.results.label not in known):
             for arm, subject in SUBJECTS.items():
                 gap = cell.over(names.BAYES_GAP, subject)
                 share = cell.over(names.at_checkpoint(names.RECOVERED, checkpoint), arm)

@@ -46,7 +46,7 @@ def caption(tables: Path) -> str | None:
     if not found:
         return None
     ours = [
-        f"{cell.results.label} {interval(row)}"
+        f"{interval(row)} in {cell.results.label}"
         for _, cell in found
         if (row := cell.over(names.at_checkpoint(names.RECOVERED, names.FINAL), names.SBP))
     ]
@@ -55,7 +55,7 @@ def caption(tables: Path) -> str | None:
         f"{cell.results.label} {count(len(cell.results.seeds), 'seed')} of {_heldout(cell)}" for _, cell in found
     ]
     return (
-        f"SBP recovers {joined(ours) if ours else 'no defined share'} of the oracle's gain at the end of the budget, "
+        f"Of the oracle's gain SBP recovers {joined(ours) if ours else 'no defined share'} at the end of the budget; "
         f"the paper's {joined(theirs)} of the gain in QA accuracy. Changes are from repetition; losses in nats/token, "
         "of worlds above exact Bayes; best: at the best validation checkpoint. Brackets: 95 % bootstrap intervals over "
         f"seeds. Held-out documents: {'; '.join(documents)}. {MARKS}"

@@ -88,11 +88,12 @@ def test_rerun_calls_sbp_run_and_tells_of_a_failure(tmp_path, capfd):
 
 
 def test_a_run_becomes_a_small_table(run, tmp_path):
-    table = tmp_path / "results" / "tiny"
+    table = tmp_path / "results" / "small"
     collect(run, table)
     (table / "left over").touch()
     collect(run, table)
     assert not (table / "left over").exists()
+    assert json.loads((table / "experiment.json").read_text())["name"] == table.name
     full, small = read_results(run), read_results(table)
     assert 0 < len(small.rows) < len(full.rows)
     assert not {row["subject"] for row in small.rows} & set(CONTROLS)
