@@ -154,9 +154,8 @@ def write_corpus(
     by rename; a corpus that was there is replaced. UserError: no document, a duplicate or missing id, tokens out of
     range, shards with different columns.
     """
+    refuse_foreign(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    if folder.exists() and any(folder.iterdir()) and not (folder / "corpus.json").exists():
-        raise UserError(f"{folder}: holds something that is no corpus; not overwritten")
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
         CorpusWriter(temporary, tokenizer, folder).write(documents, latents)
@@ -170,6 +169,14 @@ def write_corpus(
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return Corpus.open(folder, tokenizer)
+
+
+def refuse_foreign(folder: Path) -> None:
+    """UserError where ``folder`` is a file, or holds something that is no corpus, which nothing may replace."""
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder}: is a file, expected a folder to write")
+    if folder.exists() and any(folder.iterdir()) and not (folder / "corpus.json").exists():
+        raise UserError(f"{folder}: holds something that is no corpus; not overwritten")
 
 
 def _files(description: dict) -> list[dict]:

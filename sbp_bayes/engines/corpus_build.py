@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import xxhash
 
 from sbp_bayes.documents.clean_config import CleanSettings
-from sbp_bayes.documents.corpus import Corpus, write_corpus
+from sbp_bayes.documents.corpus import Corpus, refuse_foreign, write_corpus
 from sbp_bayes.documents.dropped import Dropped
 from sbp_bayes.documents.spill import Spill
 from sbp_bayes.documents.text_files import Columns, common_folder
@@ -60,6 +60,7 @@ def build_corpus(
     identity = content_hash(described)
     if (out / DESCRIPTION).exists() and read_json(out / DESCRIPTION)["identity"] == identity:
         return read_json(out / DESCRIPTION)["counts"]
+    refuse_foreign(out)
     with exclusive(work / ".whole", f"corpus {out}"):
         if not run_tasks(cleaning, work, engine, "clean"):
             return None

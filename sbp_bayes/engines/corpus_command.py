@@ -58,6 +58,8 @@ class CorpusArguments:
 def corpus(arguments: list[str]) -> int:
     """Make a corpus folder from files, file by file, here or on a cluster."""
     parsed = tyro.cli(CorpusArguments, prog="sbp corpus", args=arguments)
+    if not parsed.paths:
+        raise UserError("sbp corpus: expected folders, globs or files to read")
     counts = _build(parsed)
     if counts is None:
         return 0

@@ -108,3 +108,16 @@ def test_kills_change_nothing(tmp_path, texts):
     assert kills
     assert subprocess.run([*command, "--workers", "2"], capture_output=True).returncode == 0
     assert content(out) == content(tmp_path / "whole")
+
+
+def test_what_cannot_be_the_output_is_refused_before_any_work(tmp_path, texts, capsys):
+    for out, message in ((texts, "holds something that is no corpus"), (texts / "0" / "0.jsonl", "is a file")):
+        assert main(["corpus", str(texts), "--out", str(out), *OPTIONS]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"sbp: {out}: {message}")
+        assert not out.with_name(f"{out.name}.work").exists()
+
+
+def test_no_files_named_is_one_line(tmp_path, capsys):
+    assert main(["corpus", "--out", str(tmp_path / "out")]) == 2
+    assert capsys.readouterr().err == "sbp: sbp corpus: expected folders, globs or files to read\n"
