@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 RECORD, WORK = "synthesis.json", "work"
 PART = 4096  # documents that are finished together by the own sampler
+LEAST = {"per_document": 1, "documents": 0, "max_tokens": 0, "concurrency": 1, "tasks": 1, "workers": 1}
 CHECKED = 8  # of datatrove's documents, against the synthesizer
 
 
@@ -34,6 +35,10 @@ def synthesize_corpus(arguments: "SynthesizeArguments", device: str) -> dict:
 
     Raises UserError for a folder that is no model or corpus, or of another tokenizer, and as the engines do.
     """
+    for name, least in LEAST.items():
+        if getattr(arguments, name) < least:
+            option = name.replace("_", "-")
+            raise UserError(f"--{option} {getattr(arguments, name)}: expected at least {least}")
     model, tokenizer = import_model(arguments.model)
     corpus = Corpus.open(arguments.corpus, tokenizer)
     used = min(arguments.documents or len(corpus), len(corpus))
@@ -42,8 +47,6 @@ def synthesize_corpus(arguments: "SynthesizeArguments", device: str) -> dict:
     law = {"temperature": arguments.temperature, "top_p": arguments.top_p, "batch_size": arguments.batch_size}
     config = SamplingConfig.like(corpus.lengths, arguments.max_tokens, **law)
     copies, out = arguments.per_document, arguments.out
-    if copies < 1:
-        raise UserError(f"--per-document {copies}: expected at least 1")
     with exclusive(out / ".lock", f"{out}", wait=False):
         start = time.monotonic()
         if arguments.engine == "own":
@@ -86,7 +89,8 @@ def _by_own_sampler(
     out: Path,
 ) -> Samples:
     """Parts of documents by the own sampler, each kept on disk once it is written."""
-    identity = [seed, copies, config, weights_digest(model), [prompt.tolist() for prompt in prompts]]
+    # A server's documents have keys of other meaning: a folder begun by one engine is not gone on with by another.
+    identity = ["own", seed, copies, config, weights_digest(model), [prompt.tolist() for prompt in prompts]]
     rows = [(i, copy) for copy in range(copies) for i in range(len(prompts))]
     with FinishedPrompts(out / WORK, identity) as finished:
         for first in range(0, len(rows), PART):

@@ -70,11 +70,22 @@ def test_a_served_synthesizer_writes_the_corpus(folders, tokenizer, tmp_path, se
     assert len(documents) > 2
 
 
+def test_what_one_engine_began_another_does_not_go_on_with(folders, tmp_path, serve_folder, capsys):
+    command = ["synthesize", *folders, "--out", str(tmp_path / "out"), "--per-document", "2"]
+    assert main(command) == 0
+    capsys.readouterr()
+    server = serve_folder(tmp_path / "exported", name="synthesizer")
+    assert main([*command, "--engine", "endpoint", "--endpoint", server.url]) == 2
+    assert "finished.jsonl: belongs to another synthesis" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (["--engine", "endpoint", "--endpoint", "http://localhost:1"], "http://localhost:1/v1/models: no answer"),
         (["--per-document", "0"], "--per-document 0: expected at least 1"),
+        (["--documents", "-3"], "--documents -3: expected at least 0"),
+        (["--engine", "endpoint", "--concurrency", "0"], "--concurrency 0: expected at least 1"),
         (["--top-p", "0"], "sampling.top_p"),
         (["--device", "nowhere"], "--device nowhere: not usable here"),
     ],
