@@ -63,8 +63,8 @@ def caption(tables: Path) -> str | None:
     measure, _ = loss_measure([cell])
     return (
         f"At the end of the budget nothing cheaper beats {joined(on)}, oracle and exact Bayes aside.{times} Operations "
-        "are counted from the models' shapes and include base model, tuning, sampling and embedding; draws of exact Bayes "
-        f"cost nothing here. {cell.results.label}. {rests_on([cell], measure, list(flops))}"
+        "are counted from the models' shapes and include base model, tuning, sampling and embedding; draws of exact "
+        f"Bayes cost nothing here. {cell.results.label}. {rests_on([cell], measure, list(flops))}"
     )
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 EXPERIMENT, IDEAL = "sweep-ambiguity", "ideal"
 OF_IDEAL, INFORMATION, EXCESS = "ideal:", "gain from information", "excess_loss_per_document"
-IDEAL_TITLE = "ideal learners"
+NETWORKS, IDEAL_TITLE = "networks", "ideal learners"
 REAL, AMBIGUITY = "corpus.real", "corpus.world.overlap"
 DIFFERENCE = names.SBP_MINUS_RANDOM_PAIRS
 LIMIT = 60.0  # per cent: beyond it the colour stays
@@ -65,23 +65,26 @@ def caption(tables: Path) -> str | None:
             f"{interval(row)} of the oracle's gain; clearly more than random ones in {clear} of "
             f"{count(len(grid), 'cell')}, clearly less in {against}."
         )
-    what = "Per cent of the oracle's gain, SBP less random pairs, end of the budget; bold: 0 is not in the interval."
-    ideal = ""
+    sentences.append(
+        "Numbers are per cent of the oracle's gain, SBP less random pairs; bold: 0 is not in the interval."
+    )
+    if NETWORKS in grids:
+        sentences.append(f"Networks: {rests_on(read_table(tables, EXPERIMENT), RECOVERED, [DIFFERENCE])}")
+    else:
+        sentences.append(f"Networks: no results yet (sbp run experiments/{EXPERIMENT}.toml).")
     if IDEAL_TITLE in grids:
         worlds = seeds_of([row for _, row in grids[IDEAL_TITLE].values()])
-        ideal = (
-            " Ideal learners have exact statistics and nothing to optimise; there SBP is held against the better of "
-            f"random pairs and self-generation, in {count(worlds, 'world')} a cell."
+        sentences.append(
+            "Ideal learners have exact statistics and nothing to optimise; there SBP is held against the better of "
+            f"random pairs and self-generation, in {count(worlds, 'world')} a cell, each of a seed of its own."
         )
-    return " ".join([*sentences, what + ideal, rests_on(read_table(tables, EXPERIMENT), RECOVERED, [DIFFERENCE])])
+    return " ".join(sentences)
 
 
 def _grids(tables: Path) -> dict[str, Grid]:
-    """Title -> the grid; {} without networks, which ideal learners stand beside."""
+    """Title -> the grid, of networks and of ideal learners, as far as there are tables."""
     cells = [c for c in read_table(tables, EXPERIMENT) if AMBIGUITY in c.values and c.over(RECOVERED, DIFFERENCE)]
-    if not cells:
-        return {}
-    grids = {"networks": _grid(cells)}
+    grids = {NETWORKS: _grid(cells)} if cells else {}
     for cell in read_table(tables, IDEAL):
         if ideal := _ideal_grid(cell.results):
             grids[IDEAL_TITLE] = ideal
