@@ -89,6 +89,8 @@ def join(options: argparse.Namespace) -> dict:
     documents, width = options.documents or 10_000_000, options.width or 16
     k, nprobe = 10, options.nprobe or 32
     engine = Engine(workers=options.threads)
+    if options.scratch is not None:
+        options.scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=options.scratch) as name:
         folder = Path(name)
         shards = _shards(folder, documents, width, options.shards)
