@@ -168,7 +168,9 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         if error.errno not in FILE_ERRORS:
             raise
-        print(f"sbp: {error.filename}: {error.strerror}", file=sys.stderr)
+        # What fails while a file is written, such as on a full disk, comes without the file's name.
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"sbp: {place}{error.strerror}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\nsbp: stopped; finished stages are kept, the same command continues", file=sys.stderr)

@@ -1,5 +1,6 @@
 """Runs lm-evaluation-harness in this process, offline unless asked, and gives its numbers as rows."""
 
+import json
 import logging
 import os
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from analysis.tasks.catalogue import TASKS
 from analysis.tasks.published import ACCURACIES, PUBLISHED
-from analysis.tasks.write import read_tasks
+from analysis.tasks.write import items_file, read_tasks
 from sbp_bayes.errors import UserError
 
 if TYPE_CHECKING:
@@ -53,10 +54,24 @@ def asked_tasks(names: Sequence[str], folder: Path) -> list[AskedTask]:
             made = read_tasks(folder)["tasks"]
             if name not in made:
                 raise UserError(f"{folder}: has no task {name} (it has {', '.join(made)})")
+            _check_items(items_file(folder, name))
             found.append(AskedTask(name, name, 0, ACCURACIES, made[name]["chance"]))
         else:
             raise UserError(f"--tasks {name!r}: no such task (there are: {', '.join([*TASKS, *PUBLISHED])})")
     return found
+
+
+def _check_items(file: Path) -> None:
+    """UserError for items that aren't there or are damaged, which the harness would answer with a traceback."""
+    try:
+        with file.open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines, 1):
+                try:
+                    json.loads(line)
+                except ValueError as error:
+                    raise UserError(f"{file}: line {number} is not JSON; sbp tasks makes the items anew") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{file}: could not be read; sbp tasks makes the items anew") from error
 
 
 class Harness:

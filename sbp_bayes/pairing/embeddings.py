@@ -36,8 +36,8 @@ class Embeddings:
         return _shard_files(self.folder, self.description["documents"], self.description["shard"])
 
     def vectors(self) -> np.ndarray:
-        """All vectors: (N, D) float32 in memory."""
-        return np.concatenate([np.load(file) for file in self.shards])
+        """All vectors: (N, D) float32 in memory. UserError for a damaged shard."""
+        return np.concatenate([_load(file) for file in self.shards])
 
 
 def open_embeddings(folder: Path, corpus: Corpus | None = None) -> Embeddings:
@@ -112,6 +112,13 @@ def finish_embeddings(folder: Path, corpus: Corpus, tasks: list[EmbedShard]) -> 
 
 def _shard_files(folder: Path, documents: int, shard: int) -> list[Path]:
     return [folder / f"vectors-{i:05d}.npy" for i in range(-(-documents // shard))]
+
+
+def _load(file: Path) -> np.ndarray:
+    try:
+        return np.load(file)
+    except (ValueError, EOFError, OSError) as error:
+        raise UserError(f"{file}: damaged ({error}); delete {file.parent} and give the command again") from error
 
 
 def _save(path: Path, vectors: np.ndarray) -> None:

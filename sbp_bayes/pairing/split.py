@@ -38,7 +38,8 @@ def split_pairs(pairs: np.ndarray, seed: int, share: float = 1 / 8) -> tuple[np.
     if not len(train) or not len(validation):
         raise UserError(
             f"{len(pairs)} pairs of {n} documents are too few to hold out {share:.3g} of the documents for early "
-            f"stopping ({len(train)} training pairs, {len(validation)} validation pairs)"
+            f"stopping ({len(train)} training pairs, {len(validation)} validation pairs); "
+            "raise corpus.real, or lower pairing.alpha"
         )
     return train, validation
 

@@ -1,5 +1,6 @@
 """Documents that are written, on disk as they come, so that a synthesis that is killed goes on where it was."""
 
+import contextlib
 import hashlib
 import json
 from pathlib import Path
@@ -57,13 +58,18 @@ class FinishedPrompts:
         return self
 
     def __exit__(self, kind, value, traceback) -> None:
-        self._file.close()
+        # A full disk that `add` has told about refuses the rest of the line again.
+        with contextlib.suppress(OSError):
+            self._file.close()
 
     def add(self, key: tuple[int, int], documents: list[Written]) -> None:
-        """Keep the documents of ``key``."""
+        """Keep the documents of ``key``. UserError where the disk is full."""
         entry = {"key": key, "documents": [_plain(document) for document in documents]}
-        self._file.write(json.dumps(entry, separators=(",", ":")) + "\n")
-        self._file.flush()
+        try:
+            self._file.write(json.dumps(entry, separators=(",", ":")) + "\n")
+            self._file.flush()
+        except OSError as error:
+            raise UserError(f"{self.path}: could not be written ({error.strerror})") from error
         self.documents[key] = documents
 
 

@@ -56,8 +56,8 @@ class CompletionServer(ThreadingHTTPServer):
         self.batches = Batches(self.model, self.tokenizer, batch_size)
         try:
             super().__init__((host, port), _Handler)
-        except OSError as error:
-            raise UserError(f"{host}:{port}: can't listen there ({error.strerror})") from error
+        except (OSError, OverflowError) as error:
+            raise UserError(f"{host}:{port}: can't listen there ({getattr(error, 'strerror', error)})") from error
 
     @property
     def url(self) -> str:

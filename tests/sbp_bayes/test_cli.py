@@ -27,6 +27,17 @@ def test_bad_input_is_one_line_and_exit_code_2(capsys, monkeypatch, tmp_path, ar
     assert expected in captured.err
 
 
+def test_a_full_disk_is_one_line(monkeypatch, capsys):
+    def full(arguments: list[str]) -> int:
+        with open("/dev/full", "w") as file:
+            file.write("x")
+        return 0
+
+    monkeypatch.setitem(cli.COMMANDS, "full", full)
+    assert cli.main(["full"]) == 2
+    assert capsys.readouterr().err == "sbp: No space left on device\n"
+
+
 def test_a_defect_is_not_passed_off_as_bad_input(monkeypatch):
     def broken(arguments: list[str]) -> int:
         raise ValueError("a defect")

@@ -18,6 +18,7 @@ from sbp_bayes.results import read_results
 def folder(tmp_path):
     """A folder of tasks that holds one."""
     write_json(tmp_path / "tasks.json", {"corpora": [], "tasks": {"lexicon-topic": {"chance": 1 / 11}}})
+    (tmp_path / "lexicon-topic.jsonl").write_text('{"answer": 0}\n')
     return tmp_path
 
 
@@ -36,6 +37,15 @@ def test_a_task_that_is_not_there(folder, name, message):
     with pytest.raises(UserError) as error:
         asked_tasks([name], folder)
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [(b'{"answer": 0}\nnonsense\n', "line 2 is not JSON"), (b"\xff", "read")]
+)
+def test_damaged_items_are_named(folder, content, message):
+    (folder / "lexicon-topic.jsonl").write_bytes(content)
+    with pytest.raises(UserError, match=rf"lexicon-topic\.jsonl: .*{message}"):
+        asked_tasks(["lexicon-topic"], folder)
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,17 @@ def test_shards_hold_the_documents_in_order(corpus, encoder, tmp_path):
     assert open_embeddings(out, corpus).description == found.description
 
 
+def test_a_damaged_shard_is_named(corpus, encoder, tmp_path):
+    tasks = embed_tasks(corpus, tmp_path, "minilm", shard=3)
+    for task in tasks:
+        task()
+    found = finish_embeddings(tmp_path, corpus, tasks)
+    for left in (found.shards[1].read_bytes()[:-8], b""):
+        found.shards[1].write_bytes(left)
+        with pytest.raises(UserError, match=r"vectors-00001\.npy: damaged"):
+            found.vectors()
+
+
 def test_embeddings_that_do_not_belong_are_refused(corpus, encoder, tmp_path):
     out = tmp_path / "out"
     tasks = embed_tasks(corpus, out, "minilm", shard=4)

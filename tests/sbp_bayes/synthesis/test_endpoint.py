@@ -10,7 +10,7 @@ from sbp_bayes.seeds import generator
 from sbp_bayes.synthesis import http_json
 from sbp_bayes.synthesis.completions import read_choice
 from sbp_bayes.synthesis.endpoint import Endpoint, sample_by_endpoint
-from sbp_bayes.synthesis.finished_prompts import FILE
+from sbp_bayes.synthesis.finished_prompts import FILE, FinishedPrompts
 from sbp_bayes.synthesis.sampler import SamplingConfig, sample
 from sbp_bayes.synthesis.scoring import score
 
@@ -104,6 +104,14 @@ def test_a_folder_of_another_synthesis_or_damaged_is_refused(make_model, serve, 
     (tmp_path / "kept" / FILE).write_text((tmp_path / "kept" / FILE).read_text() + "nonsense\n")
     with pytest.raises(UserError, match="damaged"):
         ask(model, url)
+
+
+def test_a_full_disk_is_one_line_that_names_the_file(tmp_path):
+    told = pytest.raises(UserError, match=f"{FILE}: could not be written")
+    with open("/dev/full", "a", encoding="utf-8") as full, told, FinishedPrompts(tmp_path, []) as finished:
+        finished._file.close()
+        finished._file = full
+        finished.add((0, 0), [])
 
 
 def test_another_model_is_told_from_the_synthesizer(make_model, serve, ask):

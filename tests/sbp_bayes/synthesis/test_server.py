@@ -123,3 +123,5 @@ def test_a_folder_that_is_no_model_and_a_port_in_use_are_one_line(server, tmp_pa
     assert "config.json: not found" in capsys.readouterr().err
     assert main(["serve", str(tmp_path / "exported0"), "--port", str(server.server_address[1])]) == 2
     assert "can't listen there" in capsys.readouterr().err
+    assert main(["serve", str(tmp_path / "exported0"), "--port", "99999"]) == 2
+    assert "can't listen there (bind(): port must be 0-65535.)" in capsys.readouterr().err
