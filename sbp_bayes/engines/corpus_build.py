@@ -127,5 +127,14 @@ def _describe(corpus: Corpus, work: Path, tokenizer: Path, about: dict, dropped:
     shutil.copy(work / DROPPED, corpus.folder / DROPPED)
     counts = {"documents": len(corpus), "tokens": int(corpus.lengths.sum()), "left out": dict(dropped.counts)}
     write_json(corpus.folder / DESCRIPTION, {**about, "counts": counts})
-    shutil.rmtree(work)
+    _remove(work)
     return counts
+
+
+def _remove(work: Path) -> None:
+    """Remove the work, under another name: a kill on the way leaves no markers of tasks whose files are gone."""
+    gone = work.with_name(f"{work.name}.done")
+    shutil.rmtree(gone, ignore_errors=True)
+    if work.exists():
+        work.rename(gone)
+        shutil.rmtree(gone)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 from sbp_bayes.cli import main
 from sbp_bayes.documents.corpus import Corpus
 from sbp_bayes.documents.tokenizer import load_tokenizer
+from sbp_bayes.engines import corpus_build
 
 FILES, ROWS = 4, 150
 OPTIONS = ["--id-column", "id", "--concept-column", "topic", "--vocabulary", "300", "--min-characters", "9"]
@@ -108,6 +110,24 @@ def test_kills_change_nothing(tmp_path, texts):
     assert kills
     assert subprocess.run([*command, "--workers", "2"], capture_output=True).returncode == 0
     assert content(out) == content(tmp_path / "whole")
+
+
+def test_a_kill_while_the_work_is_removed_does_not_mislead_the_next_call(tmp_path, texts, monkeypatch):
+    command = ["corpus", str(texts), "--out", str(tmp_path / "out"), *OPTIONS, "--workers", "1"]
+    remove = shutil.rmtree
+
+    def dying(folder, ignore_errors=False):
+        if (folder / "cleaned").exists():
+            remove(folder / "cleaned")
+            raise KeyboardInterrupt
+        remove(folder, ignore_errors)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(corpus_build.shutil, "rmtree", dying)
+        assert main(command) == 130
+    assert main([*command, "--vocabulary", "280"]) == 0
+    assert load_tokenizer(tmp_path / "out" / "tokenizer").symbols == 280
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "texts"]
 
 
 def test_what_cannot_be_the_output_is_refused_before_any_work(tmp_path, texts, capsys):
