@@ -13,7 +13,6 @@ BAYES_GAP_AT_POSITION = "bayes_gap_at_position"  # nats/token, at = position in 
 CONCEPT_ENTROPY = "information H(c|d1)"
 CONCEPT_INFORMATION = "information I(c;d1)"
 PAIR_INFORMATION = "information I(d1;d2)"
-HELDOUT_PAIR_INFORMATION = "P13 information on held-out pairs"  # a synthesizer's, beside I(d1;d2) as null
 HELDOUT_PAIR_INFORMATION = "information on held-out pairs"  # a synthesizer's; more than I(d1;d2) is an alarm
 LOG_CONCEPTS = "information log C"
 EXACT_VALIDATION_LOSS = "exact_validation_loss"  # nats/target with the end of document, as training metrics count
