@@ -85,7 +85,7 @@ def sample_by_endpoint(
     Raises UserError for a server that doesn't answer, or serves another model, or refuses what it is asked.
     """
     requests = requests_for(len(prompts), copies)
-    identity = [seed, copies, config, weights_digest(model), [prompt.tolist() for prompt in prompts]]
+    identity = [seed, copies, config.law, weights_digest(model), [prompt.tolist() for prompt in prompts]]
     with FinishedPrompts(folder, identity) as finished, Progress(name, len(prompts) * copies, "documents") as progress:
         progress.advance(sum(map(len, finished.documents.values())))
         missing = [request for request in requests if (request.prompt, request.first) not in finished.documents]

@@ -90,7 +90,7 @@ def _by_own_sampler(
 ) -> Samples:
     """Parts of documents by the own sampler, each kept on disk once it is written."""
     # A server's documents have keys of other meaning: a folder begun by one engine is not gone on with by another.
-    identity = ["own", seed, copies, config, weights_digest(model), [prompt.tolist() for prompt in prompts]]
+    identity = ["own", seed, copies, config.law, weights_digest(model), [prompt.tolist() for prompt in prompts]]
     rows = [(i, copy) for copy in range(copies) for i in range(len(prompts))]
     with FinishedPrompts(out / WORK, identity) as finished:
         for first in range(0, len(rows), PART):

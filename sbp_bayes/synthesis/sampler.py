@@ -1,5 +1,6 @@
 """Sampling documents after prompts: batched, with a key-value cache, exact log-probabilities alongside."""
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,6 +61,11 @@ class SamplingConfig:
             )
         if self.batch_size < 1:
             raise UserError(f"sampling.batch_size: expected a positive whole number, got {self.batch_size}")
+
+    @property
+    def law(self) -> dict:
+        """What decides the documents, as plain JSON: all but the batch size."""
+        return {name: value for name, value in dataclasses.asdict(self).items() if name != "batch_size"}
 
 
 class Written(NamedTuple):

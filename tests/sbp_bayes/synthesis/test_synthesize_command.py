@@ -52,12 +52,12 @@ def test_the_own_sampler_writes_a_corpus_and_goes_on_after_a_kill(folders, token
     assert read(tmp_path / "killed", tokenizer)[0] == documents
 
 
-def test_other_filters_need_no_sampling(folders, tokenizer, tmp_path, monkeypatch):
+def test_other_filters_and_batches_need_no_sampling(folders, tokenizer, tmp_path, monkeypatch):
     command = ["synthesize", *folders, "--out", str(tmp_path / "out"), "--per-document", "3"]
     assert main([*command, "--copied-shingle", "1"]) == 0
     few, _ = read(tmp_path / "out", tokenizer)
     monkeypatch.setattr(from_export, "sample", lambda *arguments: pytest.fail("sampled again"))
-    assert main(command) == 0
+    assert main([*command, "--batch-size", "7"]) == 0
     assert len(read(tmp_path / "out", tokenizer)[0]) > len(few)
 
 
