@@ -33,7 +33,11 @@ SPECIAL = {  # what cells of other pairs are there for
     "pool": ("P11",),
     "several": ("P14",),
 }
+BOOTSTRAP = (
+    "95 % bootstrap intervals over seeds (of three the whole range, which covers a mean only three times in four)"
+)
 CHECKPOINTS = (names.FINAL, names.BEST)
+QUANTITY = ("quantity", "found [90 %]", "exact Bayes", "margin", "in margins")
 LETTERS = {verdict: verdict[0] for verdict in VERDICTS}
 
 
@@ -67,12 +71,14 @@ def tables() -> str:
         "### Synthesizers of other pairs",
         _special(verdicts),
         "### The Bayes gap against the number of pairs",
-        "Bits a token, mean over seeds; the fit is floor + scale x pairs^−exponent, 95 % intervals over seeds.",
+        f"Bits a token, mean over seeds; the fit is floor + scale x pairs^−exponent, {BOOTSTRAP}.",
         _curves(results),
         "### The gain for pretraining (P12)",
-        "Share of the oracle's gain recovered, 95 % bootstrap intervals over seeds. H(c given d1) in nats and "
-        "in shares of log C.",
+        f"Share of the oracle's gain recovered, {BOOTSTRAP}. H(c given d1) in nats and in shares of log C.",
         _gains(results),
+        "P12 judges the best checkpoint; intervals are Student's t over seeds, "
+        "in place of exact Bayes stands what is expected.",
+        _gain_law(verdicts),
     ]
     return "\n\n".join(parts)
 
@@ -115,7 +121,7 @@ def _matrix(verdicts: list[dict], cells: dict[str, str]) -> str:
 
 def _deciding(verdicts: list[dict], cells: dict[str, str]) -> str:
     rows = [(LETTERS[r["prediction_verdict"]], *_entry(r, cells)) for r in _furthest(verdicts, cells)]
-    return _table(["", "prediction", "world", "quantity", "found [90 %]", "exact Bayes", "margin", "in margins"], rows)
+    return _table(["", "prediction", "world", *QUANTITY], rows)
 
 
 def _special(verdicts: list[dict]) -> str:
@@ -124,7 +130,7 @@ def _special(verdicts: list[dict]) -> str:
         block = row["cell"].partition("-")[0]
         if row["prediction"] in SPECIAL.get(block, ()):
             rows.append((LETTERS[row["verdict"]], *_entry(row, {row["cell"]: row["cell"]})))
-    return _table(["", "prediction", "cell", "quantity", "found [90 %]", "exact Bayes", "margin", "in margins"], rows)
+    return _table(["", "prediction", "cell", *QUANTITY], rows)
 
 
 def _curves(results: Results) -> str:
@@ -157,6 +163,13 @@ def _gains(results: Results) -> str:
         rows.append(line)
     header = ["world", "H(c given d1)", "SBP, end", "best", "random pairs, end", "best", "difference, end", "best"]
     return _table(header, rows)
+
+
+def _gain_law(verdicts: list[dict]) -> str:
+    """P12's quantities: of arms in one or two worlds, not of a synthesizer in a cell."""
+    gains = [r for r in verdicts if r["subject"] == names.SBP_MINUS_RANDOM_PAIRS]
+    rows = [(LETTERS[r["verdict"]], *_entry(r, {None: r["world"]})) for r in gains]
+    return _table(["", "prediction", "worlds", *QUANTITY], rows)
 
 
 def _entry(row: dict, cells: dict[str, str]) -> list[str]:

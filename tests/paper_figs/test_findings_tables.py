@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from paper_figs import learning_curve, names
-from paper_figs.findings_tables import _curves, plain_cells
-from paper_figs.run_files import Results
+from paper_figs.findings_tables import STORED, _curves, plain_cells, tables
+from paper_figs.run_files import Results, read_verdicts
 from paper_figs.wording import about
 from sbp_bayes.experiment import load_tables
 from sbp_bayes.results import Result, write_results
@@ -85,3 +85,12 @@ def test_a_curve_without_a_fit_keeps_its_dots_and_says_so(tmp_path):
 @pytest.mark.parametrize("n, words", [(980, "980"), (999, "1k"), (2046, "2k"), (131072, "130k"), (1.5e6, "1,500k")])
 def test_large_numbers_are_rounded(n, words):
     assert about(n) == words
+
+
+def test_the_verdicts_on_the_gain_are_shown_with_their_margins():
+    """They are of no cell and no synthesizer, and are easily left out."""
+    judged = [row for row in read_verdicts(STORED) if row["prediction"] == "P12"]
+    shown = [line for line in tables().splitlines() if "| P12 " in line]
+    assert judged and len(shown) == len(judged)
+    for row, line in zip(judged, shown, strict=True):
+        assert line.startswith(f"| {row['verdict'][0]} |") and row["quantity"] in line and row["world"] in line
