@@ -23,6 +23,12 @@ class PairingConfig:
         "of the rule similarity: tfidf, base-model (mean final hidden state), minilm, "
         "sentence-transformers:NAME (hub name or folder), or a registered one",
     )
+    layer: int = key(
+        0, "of base-model: the block whose output is read, from 1; 0: the final hidden state", 0, added=True
+    )
+    whiten: bool = key(
+        False, "make all directions of dense vectors equally long first; a base model's need it", added=True
+    )
     embedding_dtype: str = key(
         "auto", "of a sentence embedder; auto: bfloat16 where the processor has it", among=DTYPES, added=True
     )

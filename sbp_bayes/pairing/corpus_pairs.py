@@ -40,6 +40,8 @@ def pair_corpus(arguments: "PairsArguments", embedder: str) -> Path | None:
         raise UserError(f"--embedder {embedder}: expected tfidf, base-model, minilm or sentence-transformers:NAME")
     corpus = _corpus(arguments)
     folder = arguments.out / embedder.replace("/", "_").replace(":", "-")
+    if arguments.join and config.whiten:
+        raise UserError(f"--join {arguments.join}: searches the vectors as they are; leave it out, or whiten = true")
     if config.sentence_embedder:
         embeddings = _embeddings(corpus, config, folder / "embeddings", arguments)
         if embeddings is None:

@@ -8,6 +8,7 @@ import scipy.sparse as sparse
 
 from sbp_bayes.documents.corpus import Corpus
 from sbp_bayes.documents.tokenizer import Tokenizer
+from sbp_bayes.errors import UserError
 from sbp_bayes.pairing.terms import Terms
 from sbp_bayes.progress import Progress
 
@@ -40,14 +41,20 @@ def embed_hidden_states(
     tokenizer: Tokenizer,
     device: "torch.device | str" = "cpu",
     batch_tokens: int = 16384,
+    layer: int = 0,
 ) -> np.ndarray:
     """The mean of the final hidden states over a document's tokens, as unit vectors: (N, D) float32.
 
-    Each document is read as [bos] d; bos itself counts only where the document is empty.
+    ``layer`` from 1 takes the output of that block instead, each token's brought to one length first. UserError where
+    the model has fewer. Each document is read as [bos] d; bos itself counts only where the document is empty.
     Documents of like length share a batch of at most ``batch_tokens`` token slots. Cost: one forward pass.
     """
     import torch
 
+    if layer > model.config.layers:
+        raise UserError(f"pairing.layer = {layer}: the base model has {model.config.layers} blocks")
+    seen: dict[str, torch.Tensor] = {}
+    hook = model.layers[layer - 1].register_forward_hook(lambda *call: seen.update(states=call[-1])) if layer else None
     vectors = np.zeros((len(corpus), model.config.width), dtype=np.float32)
     lengths = corpus.lengths
     model.eval()
@@ -63,11 +70,32 @@ def embed_hidden_states(
                 counted[r, 0] = lengths[i] == 0
             # Attention is causal, so the padding to the right changes nothing that is counted.
             hidden = model.hidden(torch.from_numpy(tokens).to(device)).float()
+            if layer:
+                hidden = torch.nn.functional.normalize(seen["states"].float(), dim=-1)
             weights = torch.from_numpy(counted).to(device)
             mean = (hidden * weights[..., None]).sum(1) / weights.sum(1, keepdim=True)
             vectors[rows] = torch.nn.functional.normalize(mean, dim=1).cpu().numpy()
             progress.advance(len(rows))
+    if hook is not None:
+        hook.remove()
     return vectors
+
+
+def whitened(vectors: np.ndarray) -> np.ndarray:
+    """Vectors (N, D) less their mean, turned and stretched so that no direction stands out, as unit vectors (N, D).
+
+    A language model's activations lie in a narrow cone, a few directions of which drown what documents are about: their
+    cosines compare documents by what all have in common (Su et al. 2021, arXiv 2103.15316). Directions in which nothing
+    varies, below 1e-6 of the largest deviation, stay out. Cost O(N D^2).
+    """
+    centred = vectors.astype(np.float64) - vectors.mean(axis=0, dtype=np.float64)
+    variances, directions = np.linalg.eigh(centred.T @ centred / max(len(vectors), 1))
+    kept = variances > variances.max() * 1e-12
+    flat = centred @ (directions[:, kept] / np.sqrt(variances[kept]))
+    norms = np.linalg.norm(flat, axis=1, keepdims=True)
+    whole = np.zeros(vectors.shape, dtype=np.float32)
+    whole[:, : flat.shape[1]] = np.divide(flat, norms, out=np.zeros_like(flat), where=norms > 0)
+    return whole
 
 
 def _batches_by_length(lengths: np.ndarray, batch_tokens: int) -> Iterator[np.ndarray]:

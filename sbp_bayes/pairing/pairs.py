@@ -17,7 +17,7 @@ from sbp_bayes.documents.tokenizer import Tokenizer
 from sbp_bayes.errors import UserError
 from sbp_bayes.files import atomic_write, read_json, write_json
 from sbp_bayes.pairing.config import PairingConfig
-from sbp_bayes.pairing.embed import embed_hidden_states, tfidf
+from sbp_bayes.pairing.embed import embed_hidden_states, tfidf, whitened
 from sbp_bayes.pairing.filters import BELOW_ALPHA, NEAR_DUPLICATE, RARER_CONCEPT, Fates, fates_of
 from sbp_bayes.pairing.neighbours import Neighbours
 from sbp_bayes.pairing.plant import planted
@@ -80,8 +80,12 @@ def make_pairs(
             candidates, how = as_candidates(found[0]), found[1]
         else:
             vectors = _vectors(corpus, config, terms, model, tokenizer, device) if vectors is None else vectors
+            if config.whiten and isinstance(vectors, np.ndarray):
+                vectors = whitened(vectors)
             candidates, how = similar(vectors, config, device)
-        search = {"embedder": embedder or {"embedder": config.embedder}, "search": how}
+        treated = {"layer": config.layer} if config.layer else {}
+        treated |= {"whiten": True} if config.whiten else {}
+        search = {"embedder": {**(embedder or {"embedder": config.embedder}), **treated}, "search": how}
     else:
         candidates = _candidates(corpus, config, seed, like)
     fates = fates_of(candidates, config, terms, len(corpus))
@@ -122,7 +126,7 @@ def _vectors(corpus, config, terms, model, tokenizer, device) -> np.ndarray | sp
         raise UserError(f'pairing.embedder = "{config.embedder}": takes its vectors')
     if model is None or tokenizer is None:
         raise UserError("pairing.embedder = 'base-model' takes a trained base model and its tokenizer")
-    return embed_hidden_states(model, corpus, tokenizer, device)
+    return embed_hidden_states(model, corpus, tokenizer, device, layer=config.layer)
 
 
 def _candidates(corpus: Corpus, config: PairingConfig, seed: int, like: Pairs | None) -> Candidates:

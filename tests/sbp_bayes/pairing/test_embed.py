@@ -2,13 +2,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from sbp_bayes.documents.corpus import write_corpus
 from sbp_bayes.documents.tokenizer import BpeTokenizer, SymbolTokenizer
+from sbp_bayes.errors import UserError
 from sbp_bayes.model.sizes import model_config
 from sbp_bayes.model.transformer import Transformer
-from sbp_bayes.pairing.embed import embed_hidden_states, tfidf
+from sbp_bayes.pairing.embed import embed_hidden_states, tfidf, whitened
 from sbp_bayes.pairing.terms import document_terms
 
 TEXTS = ["A cup, a small cup.", "the cup of tea", "Tea! tea, TEA", "", "mountain"]
@@ -72,3 +75,50 @@ def test_hidden_state_embedding_tells_the_order_of_tokens(tmp_path):
     corpus = symbols(tmp_path, [[1, 2, 3], [3, 2, 1]])
     first, second = embed_hidden_states(small_model(), corpus, SymbolTokenizer(32))
     assert np.abs(first - second).max() > 1e-3
+
+
+def test_a_blocks_output_is_read_where_a_layer_is_asked_for(tmp_path):
+    corpus, tokenizer, model = symbols(tmp_path, [[1, 2, 3], [4, 5]]), SymbolTokenizer(32), small_model()
+    vectors = embed_hidden_states(model, corpus, tokenizer, layer=1)
+    seen = []
+    with torch.inference_mode(), model.layers[0].register_forward_hook(lambda *call: seen.append(call[-1])):
+        model.hidden(torch.tensor([[tokenizer.bos, 1, 2, 3]]))
+    mean = torch.nn.functional.normalize(seen[0][0, 1:], dim=-1).mean(0)
+    np.testing.assert_allclose(vectors[0], torch.nn.functional.normalize(mean, dim=0), atol=1e-5)
+    assert not model.layers[0]._forward_hooks
+    with pytest.raises(UserError, match="2 blocks"):
+        embed_hidden_states(model, corpus, tokenizer, layer=3)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 10**6))
+def test_whitened_vectors_have_no_direction_that_stands_out(seed):
+    random = np.random.default_rng(seed)
+    vectors = random.normal(size=(400, 4)) @ np.diag([100, 10, 1, 0.1]) + 1000
+    white = whitened(vectors)
+    np.testing.assert_allclose(np.linalg.norm(white, axis=1), 1, atol=1e-5)
+    deviations = np.linalg.svd(white, compute_uv=False)
+    assert deviations.max() / deviations.min() < 1.5
+
+
+def test_whitening_finds_what_a_common_direction_drowns():
+    random = np.random.default_rng(0)
+    concepts = np.repeat(np.arange(50), 2)
+    signal = random.normal(size=(50, 8))[concepts] + 0.1 * random.normal(size=(100, 8))
+    noise = 100 * random.normal(size=(100, 1))
+    vectors = np.hstack([noise, signal]).astype(np.float32)
+
+    def precision(vectors):
+        vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        cosines = vectors @ vectors.T
+        np.fill_diagonal(cosines, -2)
+        return (concepts[cosines.argmax(1)] == concepts).mean()
+
+    assert precision(vectors) < 0.5 < precision(whitened(vectors))
+
+
+def test_whitening_leaves_out_what_does_not_vary():
+    vectors = np.array([[1, 0, 5], [0, 1, 5], [-1, 0, 5], [0, -1, 5]], dtype=np.float32)
+    white = whitened(vectors)
+    assert np.isfinite(white).all() and white.shape == (4, 3)
+    np.testing.assert_allclose(white @ white.T, vectors[:, :2] @ vectors[:, :2].T, atol=1e-5)
