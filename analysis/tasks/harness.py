@@ -3,14 +3,15 @@
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from analysis.tasks.catalogue import TASKS
-from analysis.tasks.published import ACCURACIES, PUBLISHED
+from analysis.tasks.published import ACCURACIES, PUBLISHED, SHARES
 from analysis.tasks.write import items_file, read_tasks
 from sbp_bayes.errors import UserError
 
@@ -83,7 +84,6 @@ class Harness:
         if not hub:
             # Read when these libraries are imported.
             os.environ["HF_HUB_OFFLINE"] = os.environ["HF_DATASETS_OFFLINE"] = "1"
-        os.environ.setdefault("TQDM_DISABLE", "1")
         from lm_eval.tasks import TaskManager
 
         logging.getLogger("lm_eval").setLevel(logging.ERROR)
@@ -106,6 +106,8 @@ class Harness:
                     se = numbers.get(key.replace(metric, f"{metric}_stderr", 1))
                     chance = task.chance if metric in ACCURACIES else None
                     se = float(se) if isinstance(se, int | float) else None
+                    if se == 0 and metric in SHARES:
+                        se = agresti_coull_error(float(numbers[key]), n)
                     found.append(Score(task.name, metric, float(numbers[key]), se, n, chance))
         return found
 
@@ -113,20 +115,46 @@ class Harness:
         from lm_eval import simple_evaluate
 
         try:
-            return simple_evaluate(
-                model,
-                tasks=[task.harness],
-                num_fewshot=task.shots,
-                limit=limit,
-                bootstrap_iters=BOOTSTRAP,
-                task_manager=self.manager,
-                log_samples=False,
-                # None: our generators are seeded by their paths, and the process's own state is nobody's to set.
-                random_seed=None,
-                numpy_random_seed=None,
-                torch_random_seed=None,
-            )
+            with _without_bars():
+                return simple_evaluate(
+                    model,
+                    tasks=[task.harness],
+                    num_fewshot=task.shots,
+                    limit=limit,
+                    bootstrap_iters=BOOTSTRAP,
+                    task_manager=self.manager,
+                    log_samples=False,
+                    # None: our generators are seeded by their paths, and the process's own state is nobody's to set.
+                    random_seed=None,
+                    numpy_random_seed=None,
+                    torch_random_seed=None,
+                )
         except OSError as error:  # what the datasets and the hub's libraries raise is of this kind
             reason = (str(error).splitlines() or [type(error).__name__])[0][:160]
             how = "the hub did not give it" if self.hub else "it is in no local cache; --hub asks the hub"
             raise UserError(f"task {task.name}: no data, {how} ({reason})") from error
+
+
+def agresti_coull_error(share: float, n: int) -> float:
+    """Standard error of a share of ``n`` items with two of each answer added (Agresti and Coull 1998): above 0 also
+    where all items agree, of which the plain formula makes certainty."""
+    added = (share * n + 2) / (n + 4)
+    return (added * (1 - added) / (n + 4)) ** 0.5
+
+
+@contextmanager
+def _without_bars() -> Iterator[None]:
+    """The harness's own bars are left out; ours show. tqdm's variables are read when torch imports it: too early."""
+    from tqdm import tqdm
+
+    whole = vars(tqdm)["__init__"]
+    start = tqdm.__init__
+
+    def disabled(self: tqdm, *arguments: Any, **options: Any) -> None:
+        start(self, *arguments, **{**options, "disable": True})
+
+    tqdm.__init__ = disabled
+    try:
+        yield
+    finally:
+        tqdm.__init__ = whole

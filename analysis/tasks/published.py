@@ -17,6 +17,7 @@ class PublishedTask:
 
 
 ACCURACIES = ("acc", "acc_norm")
+SHARES = (*ACCURACIES, "exact_match")
 
 PUBLISHED = {
     "arc-challenge": PublishedTask("arc_challenge", 0, ACCURACIES, 0.25),

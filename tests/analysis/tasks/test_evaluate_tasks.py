@@ -5,7 +5,7 @@ import json
 import pytest
 
 from analysis.tasks.catalogue import TASKS
-from analysis.tasks.harness import Score, asked_tasks
+from analysis.tasks.harness import Score, agresti_coull_error, asked_tasks
 from analysis.tasks.published import PUBLISHED
 from analysis.tasks.stored import rows_of, store
 from sbp_bayes.cli import main
@@ -63,6 +63,12 @@ def test_bad_input_is_one_line(capsys, tmp_path, monkeypatch, arguments, message
     assert main(["evaluate", *arguments]) == 2
     said = capsys.readouterr().err
     assert message in said and said.count("\n") == 1
+
+
+def test_none_right_of_ten_is_no_certainty():
+    assert agresti_coull_error(0.0, 10) == pytest.approx((1 / 7 * 6 / 7 / 14) ** 0.5)
+    assert agresti_coull_error(1.0, 10) == pytest.approx(agresti_coull_error(0.0, 10))
+    assert agresti_coull_error(0.3, 10_000) == pytest.approx((0.3 * 0.7 / 10_000) ** 0.5, rel=1e-3)
 
 
 def scored(estimate, metric="acc", task="lexicon-topic"):

@@ -8,7 +8,7 @@ import pytest
 import torch
 from tiny_lexicon import HEADWORDS, gloss
 
-from analysis.tasks.harness import Harness, asked_tasks
+from analysis.tasks.harness import Harness, agresti_coull_error, asked_tasks
 from sbp_bayes.cli import main
 from sbp_bayes.documents.tokenizer import BpeTokenizer
 from sbp_bayes.errors import UserError
@@ -64,9 +64,12 @@ def scores(folder, model, limit=None):
     return {(s.task, s.metric): s for s in Harness(asked, folder, hub=False).scores(model, limit)}
 
 
-def test_an_oracle_is_always_right_and_a_guess_as_often_as_chance_says(folder):
+def test_an_oracle_is_always_right_and_a_guess_as_often_as_chance_says(folder, capsys):
     oracle = scores(folder, Answers(lambda doc: doc["answer"]))
-    assert all(score.estimate == 1 for (_, metric), score in oracle.items() if metric == "acc")
+    for (_, metric), score in oracle.items():
+        if metric == "acc":
+            assert score.estimate == 1 and score.se == agresti_coull_error(1.0, score.n)
+    assert "0/" not in capsys.readouterr().err  # a bar of the harness
     rng = numpy_generator("guesses")
     guessed = scores(folder, Answers(lambda doc: guess(rng, doc)))
     for (name, metric), score in guessed.items():
