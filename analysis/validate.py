@@ -1,7 +1,7 @@
 """The command `sbp validate`: is this synthesizer exact Bayes? Puts the predictions to it and prints the verdicts."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,6 +66,8 @@ def validate(arguments: list[str]) -> int:
         )
     if (parsed.world is None) == (chosen == ["wrong"]):
         raise UserError(f"--world {parsed.world}: --wrong takes a world, and only --wrong does")
+    if parsed.run:
+        _check_of_run_only(parsed)
     found = _of_run(parsed.run) if parsed.run else _of_known(parsed)
     from analysis.predictions.over_seeds import deciding, refuted_first
     from analysis.predictions.verdict import REFUTED
@@ -75,6 +77,15 @@ def validate(arguments: list[str]) -> int:
     if parsed.run:
         print(f"report: {parsed.run / 'report.html'}")
     return int(any(row.verdict == REFUTED for row in found))
+
+
+def _check_of_run_only(parsed: ValidateArguments) -> None:
+    """Raises UserError for an option that only a known synthesizer has: a run has its own world and documents."""
+    for field in fields(parsed):
+        value = getattr(parsed, field.name)
+        if field.name != "run" and value != field.default:
+            option = "--" + field.name.replace("_", "-")
+            raise UserError(f"{option}: a run is judged as it was made; expected with --exact and --wrong only")
 
 
 def _of_run(run: Path) -> list["Verdict"]:

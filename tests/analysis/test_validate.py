@@ -171,6 +171,9 @@ def test_what_is_exact_for_noisy_pairs_depends_on_the_pairs(capsys):
         (["--exact", "bow", "--pairs-same-style", "1"], "its documents have no style"),
         (["--exact", "bow", "--pairs-wrong", "2"], "wrong=2.0; expected a probability"),
         (["runs/none"], "runs/none: not a finished run"),
+        (["runs/none", "--documents", "64"], "--documents: a run is judged as it was made"),
+        (["runs/none", "--set", "length=8"], "--set: a run is judged as it was made"),
+        (["runs/none", "--pairs-wrong", "0.3"], "--pairs-wrong: a run is judged as it was made"),
     ],
 )
 def test_bad_input_is_one_line(arguments, message, capsys):
