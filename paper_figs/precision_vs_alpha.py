@@ -4,6 +4,7 @@ Reads pairs.json of folders of pairs; writes a picture and a table (entry point 
 """
 
 import csv
+import math
 import os
 import tempfile
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 NAME = "precision-against-alpha"
 FEWEST = 30  # pairs that a precision is drawn from
 COLUMNS = ("alpha", "pairs", "near_duplicates", "share_with_partner", "precision", "top1_precision")
+COLUMNS_OF_LEGEND = 3
 LOOKS = (
     style.Look(style.BLUE, "-", "o"),
     style.Look(style.VERMILLION, (0, (5, 1.5)), "s"),
@@ -49,7 +51,7 @@ def draw(found: dict[str, dict]) -> "Figure | None":
     known = {name: pairs for name, pairs in found.items() if pairs["precision"] is not None}
     if not known:
         return None
-    drawn, (precision, share, both) = style.figure(2.6, 1, 3)
+    drawn, (precision, share, both) = style.figure(2.4 + 0.2 * math.ceil(len(known) / COLUMNS_OF_LEGEND), 1, 3)
     for look, (name, pairs) in zip(_looks(len(known)), known.items(), strict=True):
         rows = [row for row in pairs["by_alpha"] if row["pairs"] >= FEWEST]
         line = {"color": look.color, "ls": look.dash, "lw": 1.4}
@@ -70,7 +72,7 @@ def draw(found: dict[str, dict]) -> "Figure | None":
     precision.set(ylabel="pairs that share concept (%)", **of_alpha)
     share.set(ylabel="documents with partner (%)", **of_alpha)
     both.set(xlabel="documents with partner (%)", ylabel="pairs that share concept (%)", xlim=(0, 102), ylim=(0, 102))
-    drawn.legend(loc="outside upper center", ncols=len(known), handlelength=2.6)
+    drawn.legend(loc="outside upper center", ncols=min(COLUMNS_OF_LEGEND, len(known)), handlelength=2.6)
     return drawn
 
 
@@ -80,9 +82,14 @@ def _labelled(folders: Sequence[Path]) -> dict[str, dict]:
     for folder, pairs in read:
         if "by_alpha" not in pairs:
             raise RunFileError(f"{folder / 'pairs.json'}: has no table by alpha; expected pairs by similarity")
-    names = [pairs["embedder"]["embedder"] for _, pairs in read]
+    names = [_name(pairs["embedder"]) for _, pairs in read]
     labels = [n if names.count(n) == 1 else f"{n} ({folder.name})" for n, (folder, _) in zip(names, read, strict=True)]
     return {label: pairs for label, (_, pairs) in zip(labels, read, strict=True)}
+
+
+def _name(embedder: dict) -> str:
+    layer = f", block {embedder['layer']}" if "layer" in embedder else ""
+    return embedder["embedder"] + layer + (", whitened" if embedder.get("whiten") else "")
 
 
 def _write_table(found: dict[str, dict], path: Path) -> None:
