@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 PUBLISHED = Path(__file__).parent / "published"
+AGAIN = "sbp run --fresh writes it again"  # what mends a damaged file of a run
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def read_provenance(run: Path) -> dict:
 
 def read_pairs(folder: Path) -> dict:
     """The statistics of a folder of pairs. Raises RunFileError where there are none."""
-    return _json(folder / "pairs.json")
+    return _json(folder / "pairs.json", again="sbp pairs writes it again")
 
 
 def read_published(name: str) -> list[dict[str, str]]:
@@ -105,12 +106,12 @@ def read_json_file(path: Path) -> Any:
     return _json(path)
 
 
-def _json(path: Path, default: Any = None) -> Any:
+def _json(path: Path, default: Any = None, again: str = AGAIN) -> Any:
     if default is not None and not path.exists():
         return default
     if not path.exists():
         raise RunFileError(f"{path}: not found")
-    return _parsed(path, path.read_text(encoding="utf-8"))
+    return _parsed(path, path.read_bytes(), again)
 
 
 class RunFileError(ValueError):
@@ -119,8 +120,8 @@ class RunFileError(ValueError):
     bad_input = True  # what the command line answers with one line and exit code 2
 
 
-def _parsed(path: Path, text: str) -> Any:
+def _parsed(path: Path, text: str | bytes, again: str = AGAIN) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:
-        raise RunFileError(f"{path}: damaged, not readable as JSON; sbp run --fresh writes it again") from error
+        raise RunFileError(f"{path}: damaged, not readable as JSON; {again}") from error

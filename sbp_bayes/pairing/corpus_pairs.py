@@ -78,7 +78,10 @@ def _corpus(arguments: "PairsArguments") -> Corpus:
 
 
 def part_of(corpus: Corpus, documents: int, seed: int) -> np.ndarray:
-    """Rows (M,) of a random part of ``corpus``, ascending, M <= ``documents``: whole concepts where they are known."""
+    """Rows (M,) of a random part of ``corpus``, ascending, M <= ``documents``: whole concepts where they are known.
+
+    UserError where not even the first concept fits.
+    """
     concepts = concept_codes(corpus)
     groups = np.arange(len(corpus))
     if concepts is not None:
@@ -86,6 +89,8 @@ def part_of(corpus: Corpus, documents: int, seed: int) -> np.ndarray:
     _, groups, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     order = numpy_generator("part of a corpus", seed).permutation(sizes.size)
     taken = order[np.cumsum(sizes[order]) <= documents]
+    if not taken.size:
+        raise UserError(f"--documents {documents}: concepts stay whole, and the first has {sizes[order[0]]} documents")
     return np.flatnonzero(np.isin(groups, taken))
 
 

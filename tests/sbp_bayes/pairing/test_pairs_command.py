@@ -92,6 +92,7 @@ def test_a_part_has_whole_concepts_and_is_the_same_again(corpus, tmp_path, capsy
         (["--embedder", "glove"], "--embedder glove: expected tfidf, base-model, minilm or"),
         (["--join", "100"], "--join 100: of a sentence embedder's vectors only, not of tfidf"),
         (["--documents", "-1"], "--documents -1: expected 0 or more"),
+        (["--documents", "1"], "--documents 1: concepts stay whole, and the first has 2 documents"),
     ],
 )
 def test_bad_options_get_one_line(corpus, tmp_path, capsys, options, message):
@@ -110,6 +111,15 @@ def test_nothing_to_pair_gets_one_line(tmp_path, capsys):
     assert "expected a corpus folder, or --compare" in errors[0]
     assert "corpus.json is missing" in errors[1]
     assert "pairs.json: not found" in errors[2]
+
+
+@pytest.mark.parametrize("content", [b'{"half": ', b"\xff"])
+def test_damaged_pairs_to_compare_are_named_with_what_writes_them(tmp_path, capsys, content):
+    (tmp_path / "pairs.json").write_bytes(content)
+    assert main(["pairs", "--compare", str(tmp_path), "--out", str(tmp_path / "o")]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"sbp: {tmp_path}/pairs.json: damaged") and "sbp pairs writes it again" in said
+    assert "sbp run" not in said and said.count("\n") == 1
 
 
 @pytest.mark.extras
