@@ -3,6 +3,7 @@
 import dataclasses
 import fcntl
 import hashlib
+import io
 import json
 import os
 import re
@@ -11,14 +12,17 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sbp_bayes.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}")  # names of `atomic_write`, as tempfile makes them
 
 
-def atomic_write(path: Path, write: Callable[[Path], None]) -> None:
+def atomic_write(path: Path, write: Callable[[Path], object]) -> None:
     """Call ``write(temporary)`` and move the result to ``path``: temporary name, fsync, rename.
 
     A process killed at any moment leaves the old file or the new one, never half of one.
@@ -89,6 +93,16 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write ``value`` atomically as indented JSON; NaN and infinities are refused, as JSON has none."""
     write_text(path, json.dumps(value, indent=1, allow_nan=False, default=plain) + "\n")
+
+
+def write_array(path: Path, array: "np.ndarray") -> None:
+    """Write ``array`` atomically as .npy; memory: the array twice."""
+    import numpy as np
+
+    # Given a file, NumPy would write to it past Python, and tell of a full disk how many items it took, and no more.
+    content = io.BytesIO()
+    np.save(content, array)
+    atomic_write(path, lambda temporary: temporary.write_bytes(content.getbuffer()))
 
 
 def read_json(path: Path) -> Any:

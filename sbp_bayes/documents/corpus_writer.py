@@ -12,7 +12,7 @@ from sbp_bayes.documents.copies import Digests
 from sbp_bayes.documents.text_batches import text_batches
 from sbp_bayes.documents.tokenizer import Tokenizer
 from sbp_bayes.errors import UserError
-from sbp_bayes.files import content_hash, file_hash, write_json
+from sbp_bayes.files import content_hash, file_hash, write_array, write_json
 
 FORMAT = 1
 LATENTS = "latents"
@@ -45,7 +45,7 @@ class CorpusWriter:
             raise UserError(f"{self.target}: the corpus would be empty, no document was given")
         self._check_unique()
         lengths = np.concatenate(self.lengths)
-        np.save(self.folder / "offsets.npy", np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
+        write_array(self.folder / "offsets.npy", np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
         write_json(self.folder / "corpus.json", self._description(int(lengths.sum())))
 
     def _description(self, tokens: int) -> dict:

@@ -29,7 +29,7 @@ from sbp_bayes.engines.corpus_shards import (
 )
 from sbp_bayes.engines.options import Engine
 from sbp_bayes.engines.run import run_tasks
-from sbp_bayes.files import atomic_write, content_hash, exclusive, read_json, write_json
+from sbp_bayes.files import content_hash, exclusive, read_json, write_array, write_json
 
 DESCRIPTION = "source.json"
 SHARD_ROWS = 1 << 16  # documents of one Parquet part
@@ -101,12 +101,7 @@ def _tokenizer(settings: TokenizerSettings, tasks: Sequence[CleanFile], kept: li
 
 def _save(rows: np.ndarray, file: Path, tokenizer: Path) -> tuple[Path, str, Path]:
     """Write the rows that a file keeps; returns the file, what names the task, and the tokenizer's folder."""
-
-    def write(path: Path) -> None:
-        with path.open("wb") as opened:
-            np.save(opened, rows)
-
-    atomic_write(file, write)
+    write_array(file, rows)
     return file, _digest(rows), tokenizer
 
 

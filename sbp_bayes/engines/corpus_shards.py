@@ -27,7 +27,7 @@ from sbp_bayes.documents.text_lines import Unreadable
 from sbp_bayes.documents.token_limits import within_limits
 from sbp_bayes.documents.tokenizer import load_tokenizer
 from sbp_bayes.errors import UserError
-from sbp_bayes.files import atomic_write
+from sbp_bayes.files import atomic_write, write_array
 
 DOCUMENTS, DIGESTS, DROPPED = "documents.arrow", "digests.npy", "dropped.parquet"
 SCHEMA = pa.schema([*DOCUMENT_COLUMNS, ("tokens", pa.list_(pa.int32()))])
@@ -69,7 +69,7 @@ class CleanFile:
                 spill.add(document)
                 texts.add(same_text(document.text))
                 ids.add(document.doc_id)
-        np.save(partial / DIGESTS, np.stack([*texts.arrays, *ids.arrays]))
+        write_array(partial / DIGESTS, np.stack([*texts.arrays, *ids.arrays]))
         partial.rename(self.folder)
 
     def _documents(self) -> Iterator:

@@ -13,7 +13,7 @@ import numpy as np
 
 from sbp_bayes.documents.corpus import Corpus
 from sbp_bayes.errors import UserError
-from sbp_bayes.files import atomic_write, content_hash, read_json, write_json
+from sbp_bayes.files import content_hash, read_json, write_array, write_json
 from sbp_bayes.pairing.sentence_models import find_sentence_model
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class EmbedShard:
         opened = Corpus.open(self.corpus)
         texts = [opened.text(i) for i in range(self.first, self.first + self.documents)]
         vectors = encoder(self.embedder, self.dtype, self.device).encode(texts)
-        atomic_write(self.file, lambda path: _save(path, vectors))
+        write_array(self.file, vectors)
 
 
 @cache
@@ -119,8 +119,3 @@ def _load(file: Path) -> np.ndarray:
         return np.load(file)
     except (ValueError, EOFError, OSError) as error:
         raise UserError(f"{file}: damaged ({error}); delete {file.parent} and give the command again") from error
-
-
-def _save(path: Path, vectors: np.ndarray) -> None:
-    with path.open("wb") as file:
-        np.save(file, vectors)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sbp_bayes.files import atomic_write
+from sbp_bayes.files import atomic_write, write_array
 from sbp_bayes.pairing.index_search import trained_index
 from sbp_bayes.pairing.neighbours import Neighbours, best_others, exact_top_k
 
@@ -48,7 +48,7 @@ class JoinBlock:
         found = self._searched(_loaded(self.queries))
         block = np.empty(found.indices.shape, dtype=FOUND)
         block["score"], block["place"] = found.scores, found.indices
-        _write(self.file, block)
+        write_array(self.file, block)
 
     def _searched(self, queries: np.ndarray) -> Neighbours:
         # A document is no neighbour of its own: only where both shards are one can it be found.
@@ -94,7 +94,7 @@ class MergeBlocks:
             order = np.argsort(-scores, axis=1, kind="stable")[:, : merged.shape[1]]
             merged["score"][rows] = np.take_along_axis(scores, order, 1)
             merged["document"][rows] = np.take_along_axis(documents, order, 1)
-        _write(self.file, merged)
+        write_array(self.file, merged)
 
 
 @dataclass(frozen=True)
@@ -188,14 +188,6 @@ def _loaded(shard: Shard) -> np.ndarray:
 
 def _rows(shard: Shard) -> int:
     return sum(len(np.load(file, mmap_mode="r")) for file in shard)
-
-
-def _write(file: Path, array: np.ndarray) -> None:
-    def save(path: Path) -> None:
-        with path.open("wb") as opened:
-            np.save(opened, array)
-
-    atomic_write(file, save)
 
 
 def _write_index(file: Path, index) -> None:

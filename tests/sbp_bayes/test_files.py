@@ -1,11 +1,21 @@
 import json
 import math
+import resource
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from sbp_bayes.errors import UserError
-from sbp_bayes.files import atomic_write, content_hash, exclusive, read_json, remove_interrupted_writes, write_json
+from sbp_bayes.files import (
+    atomic_write,
+    content_hash,
+    exclusive,
+    read_json,
+    remove_interrupted_writes,
+    write_array,
+    write_json,
+)
 from sbp_bayes.results import Result, read_results, write_results
 from sbp_bayes.seeds import generator, seed_for
 
@@ -24,6 +34,19 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
         atomic_write(path, half)
     assert json.loads(path.read_text()) == {"a": 1}
     assert [p.name for p in tmp_path.iterdir()] == ["value.json"]
+
+
+def test_an_array_that_the_disk_has_no_room_for_is_named_with_what_the_system_says(tmp_path):
+    write_array(tmp_path / "small.npy", np.arange(10))
+    assert (np.load(tmp_path / "small.npy") == np.arange(10)).all()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+    try:
+        with pytest.raises(UserError, match=r"large\.npy: could not be written \(File too large\)"):
+            write_array(tmp_path / "large.npy", np.arange(10_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [p.name for p in tmp_path.iterdir()] == ["small.npy"]
 
 
 def test_what_killed_writers_left_is_removed_and_nothing_else(tmp_path):
