@@ -13,7 +13,6 @@ import argparse
 import dataclasses
 import math
 import os
-import platform
 import tempfile
 import time
 from collections.abc import Callable
@@ -25,10 +24,10 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 import numpy as np
 import torch
 import transformers
+from cpu_device import cpu_device
 
 from sbp_bayes.documents.tokenizer import SymbolTokenizer
 from sbp_bayes.files import read_json, write_json
-from sbp_bayes.model import cpu_linear
 from sbp_bayes.model.hugging_face import export_model, import_model
 from sbp_bayes.model.sizes import model_config
 from sbp_bayes.model.transformer import Transformer
@@ -182,21 +181,7 @@ def main() -> None:
     before = read_json(options.out)["rows"] if options.out.exists() else []
     found = {row["size"]: row for row in [*before, *rows]}
     ordered = [found[case.size] for case in CASES if case.size in found]
-    write_json(options.out, {"device": _device(), "rows": ordered})
-
-
-def _device() -> dict:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    processor = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")
-    return {
-        "processor": processor,
-        "vectors": torch.backends.cpu.get_cpu_capability(),
-        "onednn_products": cpu_linear.GAINS,
-        "threads": 1,
-        "torch": torch.__version__,
-        "transformers": transformers.__version__,
-        "python": platform.python_version(),
-    }
+    write_json(options.out, {"device": {**cpu_device(), "transformers": transformers.__version__}, "rows": ordered})
 
 
 if __name__ == "__main__":

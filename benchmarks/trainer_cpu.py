@@ -10,7 +10,6 @@ benchmarks/results/trainer_cpu.json; rows of sizes that are not run stay as they
 
 import argparse
 import os
-import platform
 import tempfile
 import time
 from collections.abc import Callable
@@ -21,10 +20,10 @@ import numpy as np
 import plain_gpt
 import torch
 import torch._inductor.config as inductor
+from cpu_device import cpu_device
 
 from sbp_bayes.documents.packing import Mixture, Packed
 from sbp_bayes.files import read_json, write_json
-from sbp_bayes.model import cpu_linear
 from sbp_bayes.model.sizes import model_config, size_named
 from sbp_bayes.model.transformer import Transformer
 from sbp_bayes.seeds import generator, numpy_generator
@@ -172,20 +171,7 @@ def main() -> None:
     before = read_json(options.out)["rows"] if options.out.exists() else []
     found = {row["size"]: row for row in [*before, *rows]}
     ordered = [found[case.size] for case in CASES if case.size in found]
-    write_json(options.out, {"device": _device(), "rows": ordered})
-
-
-def _device() -> dict:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    processor = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")
-    return {
-        "processor": processor,
-        "vectors": torch.backends.cpu.get_cpu_capability(),
-        "onednn_products": cpu_linear.GAINS,
-        "threads": 1,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-    }
+    write_json(options.out, {"device": cpu_device(), "rows": ordered})
 
 
 if __name__ == "__main__":
