@@ -28,8 +28,8 @@ P10 looks into a network and P12 at models trained on synthetic documents; neith
 a law, so they are not here.
 """
 READING = """\
-A cell has the verdict (**R**efuted, **S**upported, **I**nconclusive, or **C**ontrol: not refuted, and these pairs put
-nothing to the test), for R the smallest number of documents at which it was refuted, and in brackets the effect in
+A cell has the verdict (**R**efuted, **S**upported, **I**nconclusive, or **C**ontrol: not refuted, and nothing put it
+to the test), for R the smallest number of documents at which it was refuted, and in brackets the effect in
 margins at the largest: within -1 and 1 counts as equal (a one-sided test takes no offence at the side that it leaves
 open). Empty: the measure does not apply.
 """

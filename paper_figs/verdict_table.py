@@ -13,7 +13,7 @@ REFUTED, INCONCLUSIVE, SUPPORTED, CONTROL = VERDICTS = ("REFUTED", "INCONCLUSIVE
 NOTE = (
     "Supported: the quantity lies within its margin of what exact Bayes has, by equivalence tests at 5 % with Holm's "
     "correction over the synthesizer's family. Refuted: outside. Inconclusive: too few documents or seeds to tell, or "
-    "within the margin though d1 is ignored. Control: not refuted, but nothing in the pairs put it to the test. "
+    "within the margin though d1 is ignored. Control: not refuted, but nothing put it to the test. "
     "Margins were fixed beforehand (analysis/predictions/margins.toml); docs/predictions.md says what each means."
 )
 

@@ -1,8 +1,9 @@
 """P13: a document says no more of a related one than the world lets it: I_q <= I(d1;d2) <= min(I(c;d1), I(c;d2)).
 
 Two readings. On real pairs, E log q(d2|d1) / p(d2) can't exceed I(d1;d2) whatever q is, as long as the pairs are what
-they should be; where it does, evaluation pairs are duplicates or were trained on (`information_alarm`). (Against a law
-of d2 alone that is worse than the truth, such as a base model's, anything would seem to inform.)
+they should be; where it does, evaluation pairs are duplicates or were trained on (`information_alarm`, put to the pairs
+that a run held out). On pairs drawn from exact Bayes nothing can: there it is a control, and supports nothing. (Against
+a law of d2 alone that is worse than the truth, such as a base model's, anything would seem to inform.)
 
 On what the synthesizer writes, how much more probable is it to the synthesizer given its d1 than given others,
     E log q(d2'|d1) - log mean_k q(d2'|d1_k),    d1_1 .. d1_8 unrelated to d1.

@@ -8,6 +8,7 @@ from importlib.resources import files
 from sbp_bayes.errors import UserError
 
 TESTS = ("equal", "at most", "at least")
+FLAGS = ("relative", "control")
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,7 @@ class Margin:
     """How far from exact Bayes still counts as equal, in ``unit``, by which test, and why.
 
     relative: whether it is a share of what exact Bayes has instead, for quantities that are small in some worlds.
+    control: whether every synthesizer lies within it, by the quantity's definition, so that this supports nothing.
     """
 
     margin: float
@@ -22,6 +24,7 @@ class Margin:
     unit: str
     reason: str
     relative: bool = False
+    control: bool = False
 
     def around(self, null: float) -> float:
         """The margin in ``unit`` where exact Bayes has ``null``."""
@@ -49,13 +52,20 @@ def margin(prediction: str, quantity: str) -> Margin:
     return found
 
 
+def only_a_control(prediction: str, quantity: str) -> bool:
+    """Whether the quantity supports nothing whatever was measured; False where margins.toml does not know it."""
+    found = margins().get(prediction, {}).get(quantity)
+    return found is not None and found.control
+
+
 def _margin(key: str, row: dict) -> Margin:
-    if set(row) - {"relative"} != {"margin", "test", "unit", "reason"}:
+    if set(row) - set(FLAGS) != {"margin", "test", "unit", "reason"}:
         raise UserError(f"{key}: has {', '.join(sorted(row))}; expected margin, reason, test, unit")
     if not isinstance(row["margin"], float) or not row["margin"] > 0:
         raise UserError(f"{key}.margin = {row['margin']!r}: expected a number above 0")
-    if not isinstance(row.get("relative", False), bool):
-        raise UserError(f"{key}.relative = {row['relative']!r}: expected true or false")
+    for flag in FLAGS:
+        if not isinstance(row.get(flag, False), bool):
+            raise UserError(f"{key}.{flag} = {row[flag]!r}: expected true or false")
     if row["test"] not in TESTS:
         raise UserError(f"{key}.test = {row['test']!r}: expected one of {', '.join(TESTS)}")
     return Margin(**row)

@@ -136,7 +136,7 @@ def sentence(decision: Decision) -> str:
     """What was found, in plain words, for a reader who knows what the quantity is."""
     found = decision.finding
     if decision.outcome == CONTROL:
-        return "A control: nothing in these pairs put it to the test, and it is not refuted."
+        return "A control: nothing put it to the test here, and it is not refuted."
     if decision.outcome == INCONCLUSIVE and decision.p_outside <= ALPHA:
         return f"Within {found.margin:.3g}, but so is what ignores d1: {READ_WITH[found.prediction]} is refuted."
     if decision.outcome == INCONCLUSIVE:

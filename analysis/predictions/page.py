@@ -34,7 +34,9 @@ def _section(name: str, prediction: Prediction) -> str:
     lines += [about, ""] if about else []
     lines += [f"Measured in `{place}`:", "", "| quantity | unit | test | margin | why |", "|---|---|---|---|---|"]
     for quantity, row in margins().get(name, {}).items():
-        lines.append(f"| {quantity} | {row.unit} | {row.test} | {row} | {row.reason} |")
+        lines.append(
+            f"| {quantity} | {row.unit} | {row.test}{', a control' if row.control else ''} | {row} | {row.reason} |"
+        )
     return "\n".join([*lines, ""])
 
 

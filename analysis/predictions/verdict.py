@@ -9,7 +9,7 @@ family and, apart from them, to the "outside" ones. Whatever the dependence betw
 quantity truly within its margin is REFUTED is then at most ALPHA, and so is that of any SUPPORTED that truly lies
 outside. On exact Bayes every quantity lies in the middle of its margin, so that false refutations are rarer still.
 
-Two things are no support. A control (`Finding.control`), such as that a synthesizer of clean pairs writes no copies: it
+Two things are no support. A control (`is_control`), such as that a synthesizer of clean pairs writes no copies: it
 stays among the "inside" hypotheses, since outside its margin it refutes like any other, and is left out of the
 "outside" ones, since within it has nothing to support: CONTROL. And what ignoring d1 gets right as well (`READ_WITH`),
 where the prediction that finds out ignoring d1 is refuted: INCONCLUSIVE.
@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 from scipy.special import stdtr, stdtrit
 
 from analysis.predictions.finding import Finding
+from analysis.predictions.margins import only_a_control
 
 SUPPORTED, REFUTED, INCONCLUSIVE, CONTROL = "SUPPORTED", "REFUTED", "INCONCLUSIVE", "CONTROL"
 ALPHA = 0.05
@@ -55,14 +56,20 @@ def decide(
     estimate their own spread too badly for the mean to tell anything: ten margins away in each of three is no doubt.
     """
     alone = seeds or [[] for _ in family]
-    tested = [(f, own) for f, own in zip(family, alone, strict=True) if not f.control]
+    tested = [(f, own) for f, own in zip(family, alone, strict=True) if not is_control(f)]
     supporting = iter(holm([min(p_outside(f), _all(p_outside, own)) for f, own in tested]))
-    outside = [1.0 if f.control else next(supporting) for f in family]
+    outside = [1.0 if is_control(f) else next(supporting) for f in family]
     inside = holm([min(p_inside(f), _all(p_inside, own) if _one_side(own) else 1.0)
                    for f, own in zip(family, alone, strict=True)])  # fmt: skip
     return _read_together(
         [_decision(f, out, within, alpha) for f, out, within in zip(family, outside, inside, strict=True)]
     )
+
+
+def is_control(found: Finding) -> bool:
+    """Whether being within the margin supports nothing: nothing in its pairs put it to the test (`Finding.control`), or
+    nothing ever can (margins.toml). The latter is no part of a stored finding, so that it can be judged anew."""
+    return found.control or only_a_control(found.prediction, found.quantity)
 
 
 def _all(p_value: Callable[[Finding], float], seeds: Sequence[Finding]) -> float:
@@ -111,7 +118,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def _decision(found: Finding, outside: float, inside: float, alpha: float) -> Decision:
-    undecided = CONTROL if found.control else INCONCLUSIVE
+    undecided = CONTROL if is_control(found) else INCONCLUSIVE
     outcome = REFUTED if inside <= alpha else SUPPORTED if outside <= alpha else undecided
     width = float(stdtrit(found.df, 1 - ALPHA)) * found.se
     infinite = math.isinf(found.estimate)

@@ -75,7 +75,7 @@ def test_stored_findings_and_verdicts_come_out_again(stored, bow, kind):
 def test_exact_bayes_is_refuted_nowhere_and_supported_almost_everywhere(stored):
     cells = [cell for cell in stored if cell.row.kind == EXACT]
     assert not any(cell.outcome == REFUTED for cell in cells)
-    large = [cell for cell in cells if cell.row.n >= 4096 and not cell.row.control]
+    large = [cell for cell in cells if cell.row.n >= 4096 and cell.outcome != CONTROL]
     assert sum(cell.outcome == SUPPORTED for cell in large) >= 0.9 * len(large)
 
 
@@ -135,6 +135,8 @@ def test_who_ignores_d1_has_no_odds_and_no_claim(stored, kind):
 
 def test_controls_support_nothing(stored):
     assert {cell.outcome for cell in stored if cell.row.control} == {CONTROL, REFUTED}
+    information = [cell for cell in stored if cell.row.quantity == "information on real pairs"]
+    assert len(information) > 50 and {cell.outcome for cell in information} == {CONTROL}
 
 
 def test_a_catch_counts_only_where_the_gap_is_silent():

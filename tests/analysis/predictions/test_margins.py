@@ -25,7 +25,8 @@ def test_nothing_is_judged_without_a_margin():
         ({"margin": 0.0}, "expected a number above 0"),
         ({"margin": "wide"}, "expected a number above 0"),
         ({"test": "similar"}, "expected one of equal, at most, at least"),
-        ({"relative": 1}, "expected true or false"),
+        ({"relative": 1}, "relative = 1: expected true or false"),
+        ({"control": "yes"}, "control = 'yes': expected true or false"),
         ({"note": "x"}, "expected margin, reason, test, unit"),
     ],
 )

@@ -136,3 +136,19 @@ def test_what_ignoring_d1_gets_right_supports_nothing_where_the_gap_is_refuted()
     assert by_prediction(decide([order, gap, other])) == {"P3": INCONCLUSIVE, "P1": REFUTED, "P4": SUPPORTED}
     assert by_prediction(decide([order, found(0, 0.01)]))["P3"] == SUPPORTED
     assert by_prediction(decide([found(3, 0.01, prediction="P3"), gap]))["P3"] == REFUTED
+
+
+def test_what_no_synthesizer_can_miss_supports_nothing_though_the_finding_does_not_say_so():
+    """margins.toml says it, so that findings stored before it did are judged alike; beyond the margin it refutes."""
+    known = [
+        dataclasses.replace(found(e, 0.01, test="at most", prediction="P13"), quantity=quantity)
+        for quantity, e in (
+            ("information on real pairs", 0),
+            ("information on real pairs", 3),
+            ("claimed information", 0),
+        )
+    ]
+    assert not any(f.control for f in known)
+    assert [decide([f])[0].outcome for f in known] == [CONTROL, REFUTED, SUPPORTED]
+    assert by_prediction(decide([known[0], known[2]])) == {"P13": SUPPORTED}
+    assert by_prediction(decide([known[0]])) == {"P13": CONTROL}
