@@ -31,7 +31,7 @@ class CorpusSettings:
     validation: int = key(1024, "documents that choose checkpoints", 1)
     heldout: int = key(2048, "documents that results are measured on", 1)
     oracle: int = key(40960, "documents in the oracle's corpus, D among them", 2)
-    fit: bool = key(False, "fewer documents are there: shrink all splits alike (text)", added=True)
+    fit: bool = key(False, "fewer documents are there: shrink the splits, oracle first (text)", added=True)
     hide_latents: bool = key(False, "leave latents out of the corpus on disk; only truth-pairing needs them")
     split_by: str = key(
         "auto",

@@ -39,7 +39,7 @@ def plan_seed(config: ExperimentConfig, seed: int) -> SeedPlan:
     """The stages of one seed. Only what an arm in ``arms.names`` needs is planned."""
     source = plugins.load("sbp_bayes.sources", config.corpus.source).from_options(config.corpus.options, seed)
     arms = _arms(config, isinstance(source, ReadSource))
-    planner = _Planner(config, seed, source)
+    planner = _Planner(config, seed, source, any(arm.documents == "oracle" for arm in arms.values()))
     # Without arms the synthesizer itself is the subject.
     pairings = set().union(*(arm.pairings for arm in arms.values())) if arms else {"related"}
     if pairings or any(arm.base for arm in arms.values()):
@@ -66,10 +66,11 @@ def _arms(config: ExperimentConfig, is_read: bool) -> dict[str, Arm]:
 class _Planner:
     """The stages of one seed as they are asked for, each made once.
 
-    models, synthetic: by role, what is measured; paired: pairs that an arm or the synthesizer learns from.
+    models, synthetic: by role, what is measured; paired: pairs that an arm or the synthesizer learns from;
+    oracle_read: whether an arm is trained on the oracle's corpus.
     """
 
-    def __init__(self, config: ExperimentConfig, seed: int, source: Source):
+    def __init__(self, config: ExperimentConfig, seed: int, source: Source, oracle_read: bool):
         self.config, self.seed = config, seed
         rule = source.pairing_rule if config.pairing.rule == "auto" else config.pairing.rule
         self.pairing = dataclasses.replace(config.pairing, rule=rule)
@@ -83,6 +84,8 @@ class _Planner:
             "tokenizer": plain(config.tokenizer),
             "identity": source.identity(),
         }
+        if config.corpus.fit:
+            settings["oracle_read"] = oracle_read
         self.corpus = self._stage("corpus", "corpus", settings, {}, 0.02)
 
     def base(self) -> Stage:

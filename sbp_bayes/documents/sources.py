@@ -5,7 +5,7 @@ sampled or read.
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 import pyarrow as pa
@@ -21,7 +21,7 @@ SPLITS = ("real", "validation", "heldout", "oracle")
 class SplitSizes:
     """Documents wanted in each split; ``oracle`` counts the whole pool, the real documents among them.
 
-    fit: where there are fewer, every split shrinks alike.
+    fit: where there are fewer, the splits shrink, see `within`; oracle_read: whether the pool beyond ``real`` is used.
     """
 
     real: int
@@ -29,6 +29,7 @@ class SplitSizes:
     heldout: int
     oracle: int
     fit: bool = False
+    oracle_read: bool = True
 
     def __post_init__(self) -> None:
         for split in SPLITS:
@@ -38,11 +39,21 @@ class SplitSizes:
             raise UserError(f"split oracle: {self.oracle} documents cannot contain the {self.real} real ones")
 
     def within(self, usable: int) -> "SplitSizes":
-        """These sizes, or with ``fit`` as large a part of each as ``usable`` documents allow, at least 1 document."""
-        wanted = self.validation + self.heldout + self.oracle
-        if not self.fit or wanted <= usable:
+        """These sizes, or with ``fit`` what ``usable`` documents allow, at least 1 of each.
+
+        A pool that nothing reads is ``real``. Where there are too few documents, ``validation`` and ``heldout`` are at
+        most a fifth of them each, and ``oracle`` has the rest; ``real`` shrinks when ``oracle`` is down to twice it.
+        """
+        if not self.fit:
             return self
-        return SplitSizes(*(max(1, getattr(self, split) * usable // wanted) for split in SPLITS))
+        pool = self.oracle if self.oracle_read else self.real
+        if self.validation + self.heldout + pool <= usable:
+            return replace(self, oracle=pool)
+        fifth = max(1, usable // 5)
+        validation, heldout = min(self.validation, fifth), min(self.heldout, fifth)
+        oracle = max(1, min(pool, usable - validation - heldout))
+        real = max(1, min(self.real, int(oracle / min(2.0, pool / self.real))))
+        return replace(self, real=real, validation=validation, heldout=heldout, oracle=oracle)
 
 
 @dataclass(frozen=True)

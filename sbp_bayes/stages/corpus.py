@@ -1,8 +1,10 @@
 """The first stage: documents of every split on disk, and the tokenizer."""
 
 import itertools
+import sys
 import tempfile
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -64,6 +66,7 @@ def _build_from_documents(source: ReadSource, stage: Stage, clean: CleanSettings
     by_concept = settings["split_by"] == "concept" or (settings["split_by"] == "auto" and source.has_concepts)
     if by_concept and not source.has_concepts:
         raise UserError('corpus.split_by = "concept": the documents have no concepts (name a concept_column)')
+    sizes = replace(_sizes(settings), oracle_read=stage.config.get("oracle_read", True))
     # The scratch lies beside the result: the system's folder for temporary files may be in memory itself.
     with tempfile.TemporaryDirectory(dir=out, prefix=".scratch.") as scratch, Dropped(out / DROPPED) as dropped:
         prepared = prepare(
@@ -71,7 +74,7 @@ def _build_from_documents(source: ReadSource, stage: Stage, clean: CleanSettings
             source.name,
             clean,
             by_concept,
-            _sizes(settings),
+            sizes,
             stage.config["seed"],
             dropped,
             Path(scratch),
@@ -87,6 +90,11 @@ def _build_from_documents(source: ReadSource, stage: Stage, clean: CleanSettings
             keep = source.has_concepts and not settings["hide_latents"]
             written[name] = write_corpus(out / name, tables, tokenizer, latents if keep else None)
     cleaning = {"settings": clean, "documents": {**prepared.statistics, **dropped.counts}, "splits": _counts(written)}
+    if sizes.fit:
+        cleaning["asked"] = {name: getattr(sizes, name) for name in SPLITS}
+        made = ", ".join(f"{name} {len(corpus):,} of {cleaning['asked'][name]:,}" for name, corpus in written.items())
+        usable = prepared.statistics["usable"]
+        print(f"{stage.name}: corpus.fit, {usable:,} usable documents: {made}", file=sys.stderr, flush=True)
     write_json(out / "source.json", {**source.describe(), "cleaning": cleaning})
 
 

@@ -35,13 +35,19 @@ def plan(experiment: Path, *overrides: str) -> SeedPlan:
     return plan_seed(load_experiment(experiment, ["tokenizer.vocabulary=300", *overrides]), 0)
 
 
-def test_three_lines_make_splits_in_the_usual_proportions(experiment, tmp_path):
-    corpus = plan(experiment).corpus
+@pytest.mark.parametrize(
+    ("arms", "real", "oracle"),
+    [([], 45, 90), (['arms.names=["repetition", "sbp"]'], 90, 90), (["arms.names=[]"], 90, 90)],
+)
+def test_three_lines_leave_most_of_a_few_documents_to_training(experiment, tmp_path, capsys, arms, real, oracle):
+    corpus = plan(experiment, *arms).corpus
     run_stage(corpus, KINDS["corpus"], tmp_path / "stages", "cpu")
     described = json.loads((corpus.folder(tmp_path / "stages") / "source.json").read_text())
     found = {name: split["documents"] for name, split in described["cleaning"]["splits"].items()}
-    # 2,048, 1,024, 2,048 and 40,960 are asked for.
-    assert found == {"real": 6, "validation": 3, "heldout": 6, "oracle": 139}
+    assert found == {"real": real, "validation": 30, "heldout": 30, "oracle": oracle}
+    assert described["cleaning"]["asked"] == {"real": 2048, "validation": 1024, "heldout": 2048, "oracle": 40960}
+    said = "150 usable documents: real %d of 2,048, validation 30 of 1,024, heldout 30 of 2,048, oracle %d of 40,960\n"
+    assert said % (real, oracle) in capsys.readouterr().err
 
 
 def test_without_fit_too_few_documents_are_refused(experiment, tmp_path):
@@ -50,9 +56,32 @@ def test_without_fit_too_few_documents_are_refused(experiment, tmp_path):
         run_stage(corpus, KINDS["corpus"], tmp_path / "stages", "cpu")
 
 
-def test_enough_documents_are_not_stretched():
-    assert SplitSizes(20, 10, 10, 60, fit=True).within(200) == SplitSizes(20, 10, 10, 60, fit=True)
-    assert SplitSizes(20, 10, 10, 60, fit=True).within(40) == SplitSizes(10, 5, 5, 30)
+@pytest.mark.parametrize(
+    ("oracle_read", "usable", "expected"),
+    [
+        (True, 200, (20, 10, 10, 60)),  # enough documents are not stretched
+        (True, 70, (20, 10, 10, 50)),  # the oracle's corpus gives first
+        (True, 60, (20, 10, 10, 40)),
+        (True, 40, (12, 8, 8, 24)),  # then D, and what results are measured on
+        (True, 3, (1, 1, 1, 1)),
+        (False, 200, (20, 10, 10, 20)),
+        (False, 38, (20, 7, 7, 20)),
+        (False, 30, (18, 6, 6, 18)),
+    ],
+)
+def test_splits_of_too_few_documents(oracle_read, usable, expected):
+    sizes = SplitSizes(20, 10, 10, 60, fit=True, oracle_read=oracle_read).within(usable)
+    assert (sizes.real, sizes.validation, sizes.heldout, sizes.oracle) == expected
+    assert sizes.validation + sizes.heldout + sizes.oracle <= usable
+
+
+def test_an_oracle_that_was_to_be_d_stays_d():
+    sizes = SplitSizes(100, 10, 10, 100, fit=True).within(60)
+    assert (sizes.real, sizes.oracle) == (40, 40)
+
+
+def test_without_fit_what_no_arm_reads_is_there_all_the_same():
+    assert SplitSizes(20, 10, 10, 60, oracle_read=False).within(40) == SplitSizes(20, 10, 10, 60, oracle_read=False)
 
 
 def test_a_continuation_is_no_longer_than_a_document_and_begins_as_its_seed_document(experiment, tmp_path):
