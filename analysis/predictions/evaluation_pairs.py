@@ -1,4 +1,7 @@
-"""P13's alarm on a run's own pairs: do pairs kept out of tuning say more of one another than related documents can?"""
+"""A run's own pairs: those that tuning saw and those kept out of it, and P13's alarm on the latter.
+
+Do pairs kept out of tuning say more of one another than related documents can?
+"""
 
 import math
 
@@ -8,7 +11,6 @@ from torch import Tensor
 from analysis import measures
 from analysis.predictions.information_bound import information_alarm
 from analysis.predictions.subject import Subject
-from analysis.predictions.subjects import RELATED
 from analysis.rows import Rows
 from analysis.synthesizers import ExactSynthesizer
 from analysis.world_source import tokens_of
@@ -18,6 +20,8 @@ from sbp_bayes.experiment import SeedContext
 from sbp_bayes.pairing.pairs import load_pairs
 from sbp_bayes.pairing.split import split_pairs
 from sbp_bayes.seeds import seed_for
+
+RELATED = "related"
 
 
 def add_alarm(rows: Rows, context: SeedContext, subject: Subject) -> None:
@@ -36,12 +40,21 @@ def add_alarm(rows: Rows, context: SeedContext, subject: Subject) -> None:
 
 def heldout_pairs(context: SeedContext) -> tuple[Tensor, Tensor]:
     """The documents (M, L) of pairs that tuning was stopped by, of each d1 one, at most ``evaluation.documents``."""
-    pairs = load_pairs(context.pairs[RELATED]).kept
-    share = context.config.synthesizer.heldout_share
-    held = torch.from_numpy(split_pairs(pairs, seed_for(context.seed, "split pairs"), share)[1])
+    held = _split(context)[1]
     # Pairs of one d1 are not independent: one of each.
     first = torch.cat([torch.ones(1, dtype=torch.bool), held[1:, 0] != held[:-1, 0]])
     held = held[first][: context.config.evaluation.documents]
     corpus = Corpus.open(context.corpus["real"], load_tokenizer(context.tokenizer))
     tokens = tokens_of(corpus)
     return tokens[held[:, 0]], tokens[held[:, 1]]
+
+
+def tuning_pairs(context: SeedContext) -> Tensor:
+    """(M, 2) document numbers of the pairs that tuning learnt from; none of these documents is in `heldout_pairs`."""
+    return _split(context)[0]
+
+
+def _split(context: SeedContext) -> tuple[Tensor, Tensor]:
+    pairs, share = load_pairs(context.pairs[RELATED]).kept, context.config.synthesizer.heldout_share
+    tuning, held = split_pairs(pairs, seed_for(context.seed, "split pairs"), share)
+    return torch.from_numpy(tuning), torch.from_numpy(held)

@@ -34,9 +34,8 @@ def _section(name: str, prediction: Prediction) -> str:
     lines += [about, ""] if about else []
     lines += [f"Measured in `{place}`:", "", "| quantity | unit | test | margin | why |", "|---|---|---|---|---|"]
     for quantity, row in margins().get(name, {}).items():
-        lines.append(
-            f"| {quantity} | {row.unit} | {row.test}{', a control' if row.control else ''} | {row} | {row.reason} |"
-        )
+        test = f"{row.test}, a control" if row.control else row.test
+        lines.append(f"| {quantity} | {row.unit} | {test} | {row} | {row.reason} |")
     return "\n".join([*lines, ""])
 
 

@@ -2,6 +2,11 @@
 
 Pairs that a rule makes have the law p(d2 | d1) = p(d2) s(d1, d2) / Z(d1), p(d2) tilted by the rule. It equals the
 posterior predictive of the concept only where the rule knows no more and no less than the concept.
+
+Where the rule looks at the words (similarity) that law is known only as its projection on concept and style, which
+knows nothing of words in common. There pairs of the rule that tuning did not see are the judge: on them the
+synthesizer may be no worse than the projection, and better is no fault. The other quantities are left out: each would
+take the projection for the law.
 """
 
 import math
@@ -14,7 +19,7 @@ from analysis.pair_law_synthesizer import PairLawSynthesizer
 from analysis.predictions.applicability import sampled_pairs
 from analysis.predictions.finding import Finding, mean_finding, paired_finding, ratio_finding
 from analysis.predictions.subject import Subject
-from analysis.synthesizers import BeliefSynthesizer, ExactSynthesizer, Synthesizer
+from analysis.synthesizers import BeliefSynthesizer, ExactSynthesizer, Synthesizer, document_log_probs
 from sbp_bayes.errors import UserError
 from sbp_bayes.seeds import generator
 from synthetic_worlds.world import ConceptWorld
@@ -44,10 +49,6 @@ class TiltedSynthesizer(BeliefSynthesizer):
         (d1,) = given
         joint = (self.world.log_likelihood(d1)[..., None] + self.log_matrix).logsumexp(1)
         return torch.log_softmax(joint, 1)
-
-    def alone(self, d2: Tensor) -> Tensor:
-        """(B, L, V) the next-token law of d2 with nothing given."""
-        return self.world.predict_tokens(self.log_matrix.logsumexp(0).expand(len(d2), -1), d2)
 
 
 def latents_of(world: ConceptWorld) -> ConceptWorld:
@@ -85,30 +86,25 @@ def tilted_synthesizer(documents: Tensor, pairs: Tensor, world: ConceptWorld) ->
     )
 
 
-def own_law(subject: Subject) -> Synthesizer:
-    """The law of the pairs that the subject should have learnt: given with it, or that of its way of sampling them."""
-    return subject.tilted or PairLawSynthesizer(subject.world, subject.pairs)
-
-
 def own_law_alone(subject: Subject, d2: Tensor) -> Tensor:
-    """(B, L, V) the next-token law that `own_law` has of d2 by itself: what ignores d1 can learn from the pairs.
+    """(B, L, V) the next-token law of d2 by itself in the subject's pairs: what ignores d1 can learn from them.
 
     Related, wrong and copied partners and those of one style all have the prior of the pairs' concepts.
     """
-    if subject.tilted is not None:
-        return subject.tilted.alone(d2)
     prior, world = subject.pairs.prior, subject.world
     return world.predict_tokens(world.prior_belief(len(d2)) if prior is None else prior.log().expand(len(d2), -1), d2)
 
 
 def measure(subject: Subject) -> list[Finding]:
     """Gap to the law of its own pairs, in bits a token and as a share of what d1 says of d2 in them; distance from
-    exact Bayes, which that law fixes; dependence on d1, likewise.
+    exact Bayes, which that law fixes; dependence on d1, likewise. Of pairs found by similarity the gap alone (module).
 
     The share is left out where d1 says nothing of d2, as in random pairs.
     Cost: one sample and two predictives of the own law and of exact Bayes, three predictives of the subject.
     """
-    own, right = own_law(subject), ExactSynthesizer(subject.world)
+    if subject.tilted is not None:
+        return [gap_on_unseen_pairs(subject, subject.tilted)]
+    own, right = PairLawSynthesizer(subject.world, subject.pairs), ExactSynthesizer(subject.world)
     random = generator(PREDICTION, subject.seed)
     gaps, ignoring, distances, dependences = [], [], [], []
     bits = math.log(2) * subject.d1.shape[1]  # nats a document in a bit a token
@@ -133,6 +129,14 @@ def measure(subject: Subject) -> list[Finding]:
     ]
 
 
+def gap_on_unseen_pairs(subject: Subject, tilted: Synthesizer) -> Finding:
+    """E log tilted(d2|d1) - log q(d2|d1) over the rule's own pairs that tuning did not see, bits a token; below 0 where
+    the synthesizer q has learnt more of the rule than its projection ``tilted`` knows."""
+    d1, d2 = subject.unseen
+    nats = document_log_probs(tilted, d2, d1) - document_log_probs(subject.synthesizer, d2, d1)
+    return mean_finding(PREDICTION, "gap to the law of its pairs", subject.name, nats / (math.log(2) * d2.shape[1]))
+
+
 def total_variation(log_p: Tensor, log_q: Tensor) -> Tensor:
     """(B,) total variation between next-token laws (B, L, V), mean over positions: finite whatever they exclude."""
     return (log_p.exp() - log_q.exp()).abs().sum(-1).mean(1) / 2
@@ -141,7 +145,7 @@ def total_variation(log_p: Tensor, log_q: Tensor) -> Tensor:
 def applies(subject: Subject) -> str | None:
     """Why the measure does not apply, in words, or None."""
     if subject.tilted is not None:
-        return None
+        return None if subject.unseen is not None else "none of its rule's pairs were kept from it"
     return "its pairs were related and nothing else: P1 says it" if subject.plain else sampled_pairs(subject)
 
 

@@ -26,8 +26,9 @@ class Subject:
     the base model for a trained one.
     pairs: how the pairs that it should have learnt were made; conditioning: the most documents that it can be given.
     model: the trained network, where there is one, for measures that look inside.
-    tilted: the law of its pairs where a rule made them that ``pairs`` cannot say (P9); pool: (K, V) the points of a
-    continuum of concepts that its training documents had (P11).
+    tilted: the law of its pairs where a rule made them that ``pairs`` cannot say, as far as it is known, and unseen: d1
+    and d2 (M, L) each, such pairs that tuning did not see (P9); pool: (K, V) the points of a continuum of concepts that
+    its training documents had (P11).
     """
 
     synthesizer: Synthesizer
@@ -39,6 +40,7 @@ class Subject:
     conditioning: int = 1
     model: TransformerSynthesizer | None = None
     tilted: "TiltedSynthesizer | None" = None
+    unseen: tuple[Tensor, Tensor] | None = None
     pool: Tensor | None = None
 
     @property

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from analysis import measures
+from analysis.predictions.evaluation_pairs import heldout_pairs, tuning_pairs
 from analysis.predictions.pairing_law import TiltedSynthesizer, tilted_synthesizer
 from analysis.predictions.subject import Subject
 from analysis.synthesizers import TransformerSynthesizer
@@ -15,14 +16,11 @@ from sbp_bayes.documents.corpus import Corpus
 from sbp_bayes.documents.tokenizer import Tokenizer, load_tokenizer
 from sbp_bayes.experiment import SeedContext
 from sbp_bayes.pairing.config import PairingConfig
-from sbp_bayes.pairing.pairs import load_pairs
 from sbp_bayes.training.checkpoint import BEST, load_model
 from synthetic_worlds.narration import Narration
 from synthetic_worlds.pair_sampling import PairSampling
 from synthetic_worlds.polya import DirichletMultinomial
 from synthetic_worlds.world import ConceptWorld, World
-
-RELATED = "related"
 
 
 def why_none(context: SeedContext) -> str | None:
@@ -52,6 +50,7 @@ def subjects_of(context: SeedContext) -> list[Subject]:
     for name, path in synthesizers(context):
         trained = TransformerSynthesizer(load_model(path), tokenizer, name)
         related = name == measures.SYNTHESIZER
+        tilted = _tilted(context, tokenizer, world) if related else None
         found.append(
             Subject(
                 trained,
@@ -62,7 +61,8 @@ def subjects_of(context: SeedContext) -> list[Subject]:
                 pairs=pairs_of(context.config.pairing, world) if related else PairSampling(wrong=1.0),
                 conditioning=context.config.synthesizer.group - 1,
                 model=trained,
-                tilted=_tilted(context, tokenizer, world) if related else None,
+                tilted=tilted,
+                unseen=None if tilted is None else heldout_pairs(context),
                 pool=_pool(context, tokenizer, world),
             )
         )
@@ -86,11 +86,11 @@ def pairs_of(pairing: PairingConfig, world: World) -> PairSampling:
 
 
 def _tilted(context: SeedContext, tokenizer: Tokenizer, world: World) -> TiltedSynthesizer | None:
-    """The law of pairs that a rule found by what documents say; None where sampling says what they are."""
+    """The law of pairs that a rule found by what documents say, from those that tuning saw; None where sampling says
+    what they are."""
     if context.config.pairing.rule != "similarity":
         return None
-    pairs = torch.from_numpy(load_pairs(context.pairs[RELATED]).kept)
-    return tilted_synthesizer(_tokens(context.corpus["real"], tokenizer), pairs, world)
+    return tilted_synthesizer(_tokens(context.corpus["real"], tokenizer), tuning_pairs(context), world)
 
 
 def _pool(context: SeedContext, tokenizer: Tokenizer, world: World) -> Tensor | None:

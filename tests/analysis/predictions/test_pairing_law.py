@@ -1,5 +1,6 @@
 import itertools
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -85,8 +86,10 @@ def test_a_rule_given_with_its_law(world):
     plain = known_subject(tilted, world, 64, 0)
     assert "P1" in pairing_law.applies(plain)
     subject = Subject(tilted, world, plain.d1, 0, plain.alone, tilted=tilted)
+    assert "kept from it" in pairing_law.applies(subject)
+    subject = replace(subject, unseen=(plain.d1, plain.related))
     assert pairing_law.applies(subject) is None
-    assert set(outcomes(subject).values()) == {SUPPORTED}
+    assert outcomes(subject) == {"gap to the law of its pairs": SUPPORTED}
 
 
 def by_words(documents: torch.Tensor, among: torch.Tensor, vocabulary: int) -> torch.Tensor:
@@ -107,6 +110,41 @@ def test_the_law_of_a_rule_that_goes_by_words_generalises_to_unseen_documents():
     assert float(gain.mean()) > 0.3 + 3 * float(gain.std()) / 500**0.5
 
 
+class SharedWords:
+    """Half the law of a rule's pairs, half the words of d1 (one in ten any word): what a projection can't know."""
+
+    name = "shared words"
+
+    def __init__(self, tilted: pairing_law.TiltedSynthesizer):
+        self.tilted = tilted
+
+    def next_token_log_probs(self, d2, d1):
+        words = word_counts(d1, self.tilted.world.V) / d1.shape[1]
+        words = 0.9 * words + 0.1 / words.shape[1]
+        return (0.5 * self.tilted.next_token_log_probs(d2, d1).exp() + 0.5 * words[:, None]).log()
+
+
+def test_better_than_the_projection_is_no_fault_and_ignoring_d1_is():
+    world = make_world("style", preset="medium", strength=1.0, concepts=6, styles=3, vocabulary=16, seed=1)
+    corpus, fresh, others = (world.sample(n, generator("rule", n)).tokens for n in (1500, 500, 1501))
+    partners = by_words(corpus, corpus, world.V)
+    tilted = tilted_synthesizer(corpus, torch.stack([torch.arange(1500), partners], 1), world)
+    unseen = (fresh, others[by_words(fresh, others, world.V)])
+
+    def gap(synthesizer):
+        subject = Subject(synthesizer, world, fresh, 0, ExactSynthesizer(world), tilted=tilted, unseen=unseen)
+        (decision,) = decide(pairing_law.measure(subject))
+        return decision
+
+    better = gap(SharedWords(tilted))
+    assert better.finding.estimate < -0.05 and better.outcome == SUPPORTED
+    ignoring = gap(PriorSynthesizer(world))
+    d1, d2 = unseen
+    nats = document_log_probs(tilted, d2, d1) - document_log_probs(PriorSynthesizer(world), d2, d1)
+    assert ignoring.outcome == REFUTED
+    assert ignoring.finding.estimate == pytest.approx(float(nats.mean()) / math.log(2) / world.L)
+
+
 def test_too_few_pairs_are_named(world):
     documents = world.sample(20, generator("few")).tokens
     with pytest.raises(UserError, match="expected"):
@@ -125,22 +163,16 @@ def test_too_few_pairs_are_named(world):
     ],
 )
 def test_what_ignores_d1_is_the_mean_of_the_law_over_d1(options):
-    """By enumeration: sum over d1 of p(d1) p(d2 | d1) is the law of d2 alone, by sampling rule and tilted."""
+    """By enumeration: sum over d1 of p(d1) p(d2 | d1) is the law of d2 alone."""
     world = make_world("style", concepts=2, styles=2, vocabulary=2, length=3, strength=1.0, seed=3)
     documents = torch.tensor(list(itertools.product(range(2), repeat=3)))
     everything = torch.cartesian_prod(torch.arange(8), torch.arange(8))
     d1, d2 = documents[everything[:, 0]], documents[everything[:, 1]]
-    of_styles = world.concept_and_style_world()
-    matrix = torch.rand(4, 4, dtype=torch.float64, generator=generator("matrix"))
-    matrix = matrix + matrix.T
-    tilted = pairing_law.TiltedSynthesizer(of_styles, matrix / matrix.sum())
-    plain = known_subject(ExactSynthesizer(world), world, 8, 0, options)
-    for subject in (plain, Subject(tilted, world, d1, 0, plain.alone, tilted=tilted)):
-        law = pairing_law.own_law(subject)
-        alone = pairing_law.own_law_alone(subject, documents).gather(2, documents[..., None]).sum((1, 2)).exp()
-        joint = document_log_probs(law, d2, d1).exp() * alone[everything[:, 0]]
-        assert torch.allclose(joint.view(8, 8).sum(0), alone, atol=1e-12)
-        assert alone.sum() == pytest.approx(1)
+    subject = known_subject(ExactSynthesizer(world), world, 8, 0, options)
+    alone = pairing_law.own_law_alone(subject, documents).gather(2, documents[..., None]).sum((1, 2)).exp()
+    joint = document_log_probs(PairLawSynthesizer(world, options), d2, d1).exp() * alone[everything[:, 0]]
+    assert torch.allclose(joint.view(8, 8).sum(0), alone, atol=1e-12)
+    assert alone.sum() == pytest.approx(1)
 
 
 def test_a_gap_is_judged_by_the_token_and_by_what_there_is_to_learn():
@@ -150,8 +182,8 @@ def test_a_gap_is_judged_by_the_token_and_by_what_there_is_to_learn():
         options = PairSampling(wrong=0.3)
         subject = known_subject(PriorSynthesizer(world), world, 256, 0, options)
         gap, share, *_ = pairing_law.measure(subject)
-        d2 = pairing_law.own_law(subject).sample(generator("P9", 0), subject.d1)
         own = PairLawSynthesizer(world, options)
+        d2 = own.sample(generator("P9", 0), subject.d1)
         nats = kl_by_token(own.next_token_log_probs(d2, subject.d1), pairing_law.own_law_alone(subject, d2)).sum(1)
         assert gap.estimate * length * math.log(2) == pytest.approx(float(nats.mean()))
         assert share.estimate == pytest.approx(1)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from analysis.predictions.evaluation_pairs import add_alarm, heldout_pairs
+from analysis.predictions.evaluation_pairs import add_alarm, heldout_pairs, tuning_pairs
 from analysis.predictions.subjects import pairs_of, subjects_of, why_none
 from analysis.rows import Rows
 from analysis.synthesizers import ExactSynthesizer
@@ -101,9 +101,16 @@ def test_a_continuum_of_concepts_was_seen_as_a_pool(tmp_path):
     assert torch.allclose(ours.pool.sum(1), torch.ones(8, dtype=torch.float64)) and not ours.plain
 
 
-def test_pairs_found_by_words_have_a_law_of_their_own(tmp_path):
-    ours, random = subjects_of(context(tmp_path, "bow", {"rule": "similarity", "alpha": -1.0, "pairs_per_document": 2}))
-    assert ours.tilted is not None and not ours.plain and random.tilted is None
+def test_pairs_found_by_words_have_a_law_of_their_own_judged_by_pairs_that_tuning_did_not_see(tmp_path):
+    by_words = {"rule": "similarity", "alpha": -1.0, "pairs_per_document": 8}
+    seed = context(tmp_path, "bow", by_words, heldout_share=0.4)
+    ours, random = subjects_of(seed)
+    assert ours.tilted is not None and not ours.plain and random.tilted is None and random.unseen is None
+    d1, d2 = ours.unseen
+    assert d1.shape == d2.shape and len(d1) > 8 and len(d1.unique(dim=0)) > 8
+    real = Corpus.open(seed.corpus["real"], SymbolTokenizer(8)).tokens[:].astype("int64").reshape(-1, 6)
+    seen = {tuple(real[document]) for document in tuning_pairs(seed).flatten().tolist()}
+    assert not [document for document in torch.cat([d1, d2]).tolist() if tuple(document) in seen]
 
 
 def test_what_cannot_be_judged_is_said(tmp_path):
