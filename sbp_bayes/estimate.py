@@ -6,7 +6,7 @@ to what): of the same kind, size and source where there are some, else of the sa
 
 import heapq
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from statistics import median
@@ -38,7 +38,7 @@ DEFAULTS = {
 @dataclass(frozen=True)
 class Estimate:
     """Expected for one stage: tokens through a model, FLOPs, bytes left on disk, seconds of a worker; ``calibrated``
-    where the rates are those of finished stages."""
+    where the rates are those of finished stages; ``at_most`` where the documents are not counted yet."""
 
     kind: str
     tokens: float
@@ -46,6 +46,7 @@ class Estimate:
     bytes: float
     seconds: float
     calibrated: bool
+    at_most: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ def estimate(stages: Sequence[Stage], root: Path) -> dict[str, Estimate]:
         folder = corpus.folder(root)
         shape = corpus_shape(corpus.config, folder if corpus.is_finished(root) else shapes.get(_source(corpus.config)))
         work = expected_work(stage.kind, stage.config, shape)
-        estimates[stage.folder(root).name] = _scaled(stage, work, _likeness(stage.config, corpus.config), finished)
+        told = _scaled(stage, work, _likeness(stage.config, corpus.config), finished)
+        estimates[stage.folder(root).name] = replace(told, at_most=shape.at_most)
     return estimates
 
 
@@ -170,7 +172,8 @@ def lines(estimates: dict[str, Estimate], wall: float, workers: int) -> list[str
     """The estimate as a small table for a terminal."""
     rows = by_kind(estimates.values())
     total = {key: sum(row[key] for row in rows.values()) for key in ("stages", *MEASURES)}
-    shown = [("expected", "stages", "tokens", "FLOPs", "disk", "time")]
+    at_most = any(e.at_most for e in estimates.values())
+    shown = [("at most" if at_most else "expected", "stages", "tokens", "FLOPs", "disk", "time")]
     for kind, row in [*rows.items(), ("all", total)]:
         tokens, flops = (f"{row[m]:.2g}" if row[m] else "–" for m in ("tokens", "flops"))
         shown.append(
@@ -180,7 +183,8 @@ def lines(estimates: dict[str, Estimate], wall: float, workers: int) -> list[str
     rates = "this machine's finished stages" if not guessed else f"another machine's for {guessed} stages"
     return [
         *("  ".join(f"{cell:<16}" if i == 0 else f"{cell:>8}" for i, cell in enumerate(row)) for row in shown),
-        f"about {format_seconds(wall)} with {workers} workers (rates: {rates})",
+        f"{'at most' if at_most else 'about'} {format_seconds(wall)} with {workers} workers (rates: {rates})"
+        + ("; corpus.fit may find fewer documents than are asked for" if at_most else ""),
     ]
 
 

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from sbp_bayes.documents.sources import SPLITS
 from sbp_bayes.errors import UserError
 from sbp_bayes.files import read_json
+from sbp_bayes.graph import RECORD
 from sbp_bayes.ledger import forward_flops
 from sbp_bayes.model.sizes import model_config, size_named
 
@@ -23,11 +25,13 @@ SYMBOLS = 64  # of a world, likewise
 
 @dataclass(frozen=True)
 class CorpusShape:
-    """documents: of every split; length: mean tokens of a document of D; vocabulary: token ids, specials included."""
+    """documents: of every split; length: mean tokens of a document of D; vocabulary: token ids, specials included;
+    at_most: the documents are those asked for, of which ``corpus.fit`` may find fewer."""
 
     documents: dict[str, int]
     length: float
     vocabulary: int
+    at_most: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,16 +50,24 @@ class Work:
 
 def corpus_shape(settings: dict, folder: Path | None) -> CorpusShape:
     """The shape of the corpus that a corpus stage with these settings writes; lengths and vocabulary are those of the
-    finished corpus in ``folder``, its own or another of the same source, where there is one."""
+    finished corpus in ``folder``, its own or another of the same source, where there is one, and with the same settings
+    but for the seed so are the counts."""
     asked = settings["corpus"]
-    documents = {name: asked[name] for name in ("real", "validation", "heldout", "oracle")}
+    documents = {name: asked[name] for name in SPLITS}
+    if not settings.get("oracle_read", True):
+        documents["oracle"] = asked["real"]
     kind = "world" if asked["source"] == "world" else "text"
+    fit = asked.get("fit", False)  # a record may be older than the key
     if folder is not None:
         with suppress(UserError):
             found = read_json(folder / "real" / "corpus.json")
-            return CorpusShape(documents, found["tokens"] / found["documents"], found["tokenizer"]["symbols"] + 3)
+            counted = {**read_json(folder / RECORD)["config"], "seed": 0} == {**settings, "seed": 0}
+            if counted:
+                documents = {name: read_json(folder / name / "corpus.json")["documents"] for name in SPLITS}
+            length, vocabulary = found["tokens"] / found["documents"], found["tokenizer"]["symbols"] + 3
+            return CorpusShape(documents, length, vocabulary, fit and not counted)
     vocabulary = settings["tokenizer"]["vocabulary"] if kind == "text" else SYMBOLS
-    return CorpusShape(documents, LENGTHS[kind], vocabulary + 3)
+    return CorpusShape(documents, LENGTHS[kind], vocabulary + 3, fit)
 
 
 def expected_work(kind: str, settings: dict, corpus: CorpusShape) -> Work:

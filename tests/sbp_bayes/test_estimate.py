@@ -64,6 +64,26 @@ def test_after_one_run_the_next_is_told_within_a_factor_of_two(tmp_path):
     assert not estimate(second, tmp_path)
 
 
+def test_what_a_small_folder_is_told_at_most_is_told_right_once_its_documents_are_counted(tmp_path):
+    (tmp_path / "mine.jsonl").write_text("".join(f'{{"text": "document {i} of a few"}}\n' for i in range(50)))
+    corpus = {"fit": True, "text": {"path": str(tmp_path / "mine.jsonl")}}
+    table = {"corpus": corpus, "tokenizer": {"vocabulary": 300}, "arms": {"names": ["repetition", "oracle"]}}
+    (first, arm, _), (second, *_) = (stages_of(seed, **table) for seed in (0, 1))
+    root = tmp_path / "stages"
+    before = estimate([first, arm], root)
+    assert all(e.at_most for e in before.values())
+    told = lines(before, 65.0, 1)
+    assert told[0].startswith("at most") and told[-1].startswith("at most 1:05 with 1 workers")
+    run([first], root)
+    for stages in ([arm], [second]):
+        (counted,) = estimate(stages, root).values()
+        assert not counted.at_most
+        assert lines({"": counted}, 65.0, 1)[0].startswith("expected")
+    (counted,) = estimate([arm], root).values()
+    (guessed,) = (e for e in before.values() if e.kind == "arm")
+    assert counted.tokens < guessed.tokens / 50  # 15 of 2,048 documents
+
+
 def test_rates_are_those_of_alike_stages(tmp_path):
     """A stage of the same kind, size and source decides, however many others there are."""
     first = stages_of(0)
