@@ -1,7 +1,8 @@
 """The model's operations in plain PyTorch: the definition of each, and the one place that calls its kernel.
 
 Where `sbp_bayes.kernels` has a form that wins on this device it is chosen here and nowhere else; the model does not
-know. Attention over packed documents takes the form of `sbp_bayes.model.document_mask`.
+know. Attention over packed documents takes the form of `sbp_bayes.model.document_mask`. Weights with one dimension more
+are those of several models, which are computed together (`sbp_bayes.model.stacked`).
 """
 
 import math
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from sbp_bayes import kernels
 from sbp_bayes.errors import UserError
-from sbp_bayes.model import cpu_cross_entropy, cpu_linear, cpu_norm
+from sbp_bayes.model import cpu_cross_entropy, cpu_linear, cpu_norm, stacked
 from sbp_bayes.model.document_mask import Segments, flex_attention, varlen_attention
 
 if TYPE_CHECKING:
@@ -26,13 +27,22 @@ LARGEST_LOGITS = 2**31
 
 def linear(x: Tensor, weight: Tensor) -> Tensor:
     """``x @ weight.T``: x (..., K), weight (N, K) -> (..., N)."""
+    if weight.dim() == 3:
+        return stacked.linear(x, weight)
     if cpu_linear.wins(x, weight):
         return cpu_linear.linear(x, weight)
     return F.linear(x, weight)
 
 
+def embedding(tokens: Tensor, weight: Tensor) -> Tensor:
+    """Rows of the table ``weight`` (V, D): tokens (B, T) -> (B, T, D)."""
+    return stacked.embedding(tokens, weight) if weight.dim() == 3 else F.embedding(tokens, weight)
+
+
 def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     """``x / rms(x) * weight`` over the last dimension (Zhang and Sennrich 2019)."""
+    if weight.dim() == 2:
+        return stacked.rms_norm(x, weight, eps)
     if kernels.serve("rms_norm", x):
         from sbp_bayes.kernels import rms_norm as kernel
 
@@ -44,7 +54,7 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
 
 def add_rms_norm(x: Tensor, residual: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
     """`rms_norm` of ``x + residual``, and that sum, in the wider of their types."""
-    if x.dtype == residual.dtype and kernels.serve("rms_norm", x):
+    if weight.dim() == 1 and x.dtype == residual.dtype and kernels.serve("rms_norm", x):
         from sbp_bayes.kernels import rms_norm as kernel
 
         return kernel.add_rms_norm(x, residual, weight, eps)
@@ -76,7 +86,7 @@ def qk_norm_rope(
 
     gains (d,); cos, sin (B or 1, 1, T, d), whose halves are equal, as `rotary_angles` makes them; they are not learnt.
     """
-    if kernels.serve("qk_norm_rope", query):
+    if query_gain.dim() == 1 and kernels.serve("qk_norm_rope", query):
         from sbp_bayes.kernels import qk_norm_rope as kernel
 
         return kernel.qk_norm_rope(query, key, query_gain, key_gain, cos, sin, eps)
@@ -129,19 +139,21 @@ def linear_cross_entropy(
     and neither their target nor their hidden state, NaN included, reaches a result. A target that counts and is not one
     of 0..V-1 makes loss and gradients NaN.
     reduction: none (N,), sum, or mean, which divides by the sum of the weights (0 where all are 0); return_lse: also
-    lse (N,), 0 for tokens of weight 0, for reading alone: it has no gradient. float64 inputs give float64.
+    lse (N,), 0 for tokens of weight 0, for reading alone: it has no gradient. float64 inputs give float64. Output
+    matrices (R, V, D) of R models, whose tokens follow one another, give a sum or mean (R,) for each.
     Raises UserError for an unknown reduction and for a soft cap that is not positive.
     """
     if reduction not in REDUCTIONS:
         raise UserError(f"reduction: expected one of {', '.join(REDUCTIONS)}, got {reduction!r}")
     if softcap is not None and not 0 < softcap < math.inf:
         raise UserError(f"softcap: expected a positive number, or None for no cap, got {softcap}")
-    targets, weights = targets_and_weights(targets, weights, ignore_index, len(c), e.dtype)
-    if kernels.serve("linear_cross_entropy", e, required=e.shape[0] * c.shape[0] > LARGEST_LOGITS):
+    targets, weights = targets_and_weights(targets, weights, ignore_index, c.shape[-2], e.dtype)
+    single = c.dim() == 2
+    if single and kernels.serve("linear_cross_entropy", e, required=e.shape[0] * c.shape[0] > LARGEST_LOGITS):
         from sbp_bayes.kernels import linear_cross_entropy as kernel
 
         return kernel.linear_cross_entropy(e, c, targets, weights, bias, softcap, reduction, z_loss, return_lse)
-    plain = bias is None and softcap is None and not z_loss and not return_lse
+    plain = single and bias is None and softcap is None and not z_loss and not return_lse
     if plain and reduction == "sum" and cpu_cross_entropy.serves(e, c):
         return cpu_cross_entropy.weighted_nats(e, c, targets, weights)
     counts = weights != 0
@@ -155,9 +167,9 @@ def linear_cross_entropy(
         losses = losses + z_loss * logits.logsumexp(1).square()
     losses = torch.where(counts, weights * losses, 0.0)
     if reduction != "none":
-        loss = losses.sum()
+        loss = losses.sum() if single else losses.view(len(c), -1).sum(1)
         if reduction == "mean":
-            total = weights.sum()
+            total = weights.sum() if single else weights.view(len(c), -1).sum(1)
             loss = loss / torch.where(total == 0, 1.0, total)
         losses = loss
     return (losses, torch.where(counts, logits.detach().logsumexp(1), 0.0)) if return_lse else losses

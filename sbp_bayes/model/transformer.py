@@ -211,7 +211,7 @@ class Transformer(nn.Module):
         reads the first ``slots`` slots (more than the largest position); ``ragged`` False promises that all positions
         are slots - 1, so that no mask is needed.
         """
-        x = self.embed_tokens(tokens)
+        x = operations.embedding(tokens, self.embed_tokens.weight)
         reading = self._reading(tokens, positions, document_ids, cache, slots, ragged)
         for layer, block in enumerate(self.layers):
             x = block(x, layer, reading, cache)

@@ -91,9 +91,13 @@ def save_state(folder: Path, step: int, state: dict[str, Any], keep: int) -> Non
 
 
 def as_bytes(state: Any) -> memoryview:
-    """What `torch.save` writes, in memory: to a disk that is full it raises what is no OSError."""
+    """What `torch.save` writes, in memory: to a disk that is full it raises what is no OSError.
+
+    Of a view it would write all that lies around it, among replicas the other models, and two views of a number would
+    come back as one.
+    """
     buffer = io.BytesIO()
-    torch.save(state, buffer)
+    torch.save(map_tensors(state, lambda _, tensor: _by_itself(tensor)), buffer)
     return buffer.getbuffer()
 
 
@@ -171,6 +175,10 @@ def map_tensors(value: Any, function: Callable[[str, Tensor], Tensor], name: str
     if isinstance(value, list):
         return [map_tensors(item, function, f"{name}/{i}") for i, item in enumerate(value)]
     return value
+
+
+def _by_itself(tensor: Tensor) -> Tensor:
+    return tensor if tensor.untyped_storage().nbytes() == tensor.nbytes else tensor.clone()
 
 
 def _read_file(path: Path) -> Any:

@@ -8,6 +8,7 @@ import math
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -74,17 +75,31 @@ def train(
     or in bfloat16.
     """
     parallel, folder = parallel or alone(device, sharded=config.precision == "bfloat16"), Path(folder)
-    run = _Run(model, mixture, config, folder, validation, name, tokenizer_fingerprint, parallel, start, branch, stop)
+    run = Run(model, mixture, config, folder, validation, name, tokenizer_fingerprint, parallel, start, branch, stop)
     with only_run_in(folder, parallel):
         try:
             return run.go()
         finally:
-            run.states.close()
-            run.stable.close()
+            run.close()
 
 
-class _Run:
-    """One training run under way: what has to survive a kill is in `run`, everything else follows from the config."""
+@dataclass(frozen=True)
+class Step:
+    """The coming step: this process's rows; weight and tokens of the whole batch; what is due after it."""
+
+    batch: Batch
+    weight: float
+    tokens: int
+    stop: bool
+    save: bool
+    read: bool
+
+
+class Run:
+    """One training run under way: what has to survive a kill is in `run`, everything else follows from the config.
+
+    `go` is the run from end to end; `sbp_bayes.training.replicas` takes several through the same parts side by side.
+    """
 
     def __init__(
         self,
@@ -112,7 +127,7 @@ class _Run:
         self.outcomes = Outcomes()
         self.verdict = Verdict(name, config, lambda step: culprits(self.model, mixture, step, config, parallel))
         self.skips_by_itself = skips_by_itself(self.optimiser, parallel.device)
-        self.run = RunState()
+        self.run, self.first_step = RunState(), 0
         self.states = SavedStates(folder / "state", self.identity, parallel, config.checkpoints_kept)
         self.stem = run_identity(stem_of(config), model.config, mixture, validation, tokenizer_fingerprint, "")
         self.stable = SavedStates(folder / STABLE, self.stem, parallel, 1)
@@ -122,56 +137,85 @@ class _Run:
         self.logger: MetricsLogger | None = None
 
     def go(self) -> Trained:
-        if (self.folder / TRAINED).is_file():
-            return self._finished()
+        if self.is_finished:
+            return self.finished()
+        self.begin()
+        with Progress(
+            self.name, self.config.total_steps * self.slots, "tokens", self.run.step * self.slots
+        ) as progress:
+            while not self.over:
+                step = self.next_step()
+                self._take(step)
+                progress.advance(self.slots, **self.shown)
+                self.after(step)
+                if self.stopping:
+                    self.interrupt()
+        return self.finish()
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the folder holds all results."""
+        return (self.folder / TRAINED).is_file()
+
+    @property
+    def slots(self) -> int:
+        """Of a step, padding counted."""
+        return self.config.batch_rows * self.config.context
+
+    @property
+    def over(self) -> bool:
+        """Whether there is no further step to take."""
+        exhausted = 0 < self.config.patience <= self.run.bad_evaluations
+        return exhausted or self.run.step >= self.config.total_steps
+
+    def begin(self) -> None:
+        """Take up where the run has got to; at step 0, write the line of the weights it starts from."""
         self._restore()
         self.parallel.on_first(self._open_metrics)
-        config, total, run = self.config, self.config.total_steps, self.run
-        slots = config.batch_rows * config.context
-        first, self.watch = run.step, Stopwatch()
-        if first == 0 and self.validation is not None:
+        self.first_step, self.watch = self.run.step, Stopwatch()
+        if self.run.step == 0 and self.validation is not None:
             self._line(True)
-        with Progress(self.name, total * slots, "tokens", run.step * slots) as progress:
-            while run.step < total and not self._exhausted():
-                save = self._step()
-                progress.advance(slots, **self.shown)
-                evaluate_now = run.step % config.evaluation_every == 0 or run.step == total
-                if evaluate_now or (config.log_every and run.step % config.log_every == 0):
-                    self._line(evaluate_now)
-                if save:
-                    self._save(self.states)
-                if config.keep_stable and run.step == config.stable_steps:
-                    self.states.wait()  # the two share a group of processes
-                    self._save(self.stable)
-                    self.stable.wait()
-                if self.stopping and run.step < total:
-                    self._interrupted()
-        return self._finish((run.step - first) * slots)
 
-    def _step(self) -> bool:
-        """One optimiser step; returns whether the state is due to be saved, on which all processes agree."""
+    def next_step(self) -> Step:
+        """The coming step, on which all processes agree; the learning rate is set to its."""
         config, parallel = self.config, self.parallel
         batch = self.mixture.batch(self.run.step, config.batch_rows, parallel.part_of(config.batch_rows))
         weight, tokens, stop, save, read = parallel.totals(batch.weight, batch.tokens, self.stop(), *self._due())
-        loss = self._backward(batch, max(weight, 1e-9))
         rate = config.learning_rate_at(self.run.step)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.clip or math.inf)
+        return Step(batch, weight, int(tokens), stop > 0, save > 0, read > 0)
+
+    def _take(self, step: Step) -> None:
+        """Move the weights."""
+        loss = self._backward(step.batch, max(step.weight, 1e-9))
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip or math.inf)
         norm = norm.full_tensor() if is_sharded(norm) else norm
-        self.outcomes.add(self.run.step, loss, norm, weight)
+        self.outcomes.add(self.run.step, loss, norm, step.weight)
         if self.skips_by_itself:
             self.optimiser.found_inf = flag(loss, norm)
             self.optimiser.step()
-            if read:
-                self._read()
-        elif self._read():
+            if step.read:
+                self.read()
+        elif self.read():
             self.optimiser.step()
         self.optimiser.zero_grad()
-        self.run.step += 1
-        self.run.tokens += int(tokens)
-        self.stopping = stop > 0
-        return bool(save or stop)
+
+    def after(self, step: Step) -> None:
+        """Count ``step``, which has moved the weights or been skipped, and do what is due."""
+        config, run = self.config, self.run
+        run.step += 1
+        run.tokens += step.tokens
+        evaluate_now = run.step % config.evaluation_every == 0 or run.step == config.total_steps
+        if evaluate_now or (config.log_every and run.step % config.log_every == 0):
+            self._line(evaluate_now)
+        if step.save or step.stop:
+            self._save(self.states)
+        if config.keep_stable and run.step == config.stable_steps:
+            self.states.wait()  # the two share a group of processes
+            self._save(self.stable)
+            self.stable.wait()
+        self.stopping = step.stop and run.step < config.total_steps
 
     def _backward(self, batch: Batch, weight: float) -> Tensor:
         """Gradients of the batch's loss, summed over parts and processes; returns the loss, of no dimension, float64.
@@ -200,7 +244,7 @@ class _Run:
         by_time = watch.since("saved") >= self.config.checkpoint_seconds
         return by_step or by_time, watch.since("read") >= READ_SECONDS
 
-    def _read(self) -> bool:
+    def read(self) -> bool:
         """Take the outcomes of the steps since the last look into account; False where one was not finite."""
         finite = True
         for outcome in self.outcomes.read():
@@ -215,7 +259,7 @@ class _Run:
 
     def _line(self, evaluate_now: bool) -> None:
         """Append a line to metrics.jsonl; where it is time to evaluate, do so before and keep the best weights."""
-        self._read()
+        self.read()
         self._check_weights()
         seconds, tokens = self.watch.training - self.seconds_at_line, self.run.tokens - self.tokens_at_line
         with self.watch.paused():
@@ -251,9 +295,6 @@ class _Run:
 
         self.parallel.on_first(write)
 
-    def _exhausted(self) -> bool:
-        return 0 < self.config.patience <= self.run.bad_evaluations
-
     def _open_metrics(self) -> None:
         flops = training_flops(*self._shape(), 1, self.mixture.mean_context)
         self.logger = MetricsLogger(
@@ -264,12 +305,13 @@ class _Run:
         return self.model.matrix_parameters, self.model.config.layers, self.model.attention_width
 
     def _save(self, states: SavedStates) -> None:
-        self._read()
+        self.read()
         with self.watch.paused():
             states.save(self.run.step, self.model, self.optimiser, dataclasses.asdict(self.run))
         self.watch.marked("saved")
 
-    def _interrupted(self) -> None:
+    def interrupt(self) -> None:
+        """Raise Interrupted; the state is saved."""
         self.states.wait()
         self.parallel.on_first(lambda: self.logger.close())
         raise Interrupted(
@@ -286,9 +328,10 @@ class _Run:
             self.run = take_up(self.branch, kept, self.model, self.optimiser, self.config)
         self.tokens_at_line = self.run.tokens
 
-    def _finish(self, slots: int) -> Trained:
+    def finish(self) -> Trained:
         """Write what remains; trained.json comes last and says that all else is there."""
         config, mixture, seconds = self.config, self.mixture, self.watch.training
+        slots = (self.run.step - self.first_step) * self.slots
         self.states.wait()
         self._write_weights(FINAL, *([BEST] if self.validation is None else []))
         last = json.loads(self.run.lines[-1])
@@ -301,7 +344,7 @@ class _Run:
             best_step=self.run.best_step,
             best_loss=self.run.best_loss,
             tokens=self.run.tokens,
-            slots=self.run.step * config.batch_rows * config.context,
+            slots=self.run.step * self.slots,
             flops=training_flops(*self._shape(), self.run.tokens, mixture.mean_context),
             epochs=mixture.epochs(self.run.step, config.batch_rows),
             parameters=self.model.parameters_count,
@@ -318,12 +361,18 @@ class _Run:
         self.parallel.on_first(write)
         return trained
 
-    def _finished(self) -> Trained:
+    def finished(self) -> Trained:
+        """What the finished run reported; the model gets its weights."""
         trained = read_trained(self.folder, self.identity)
         final = load_model(self.folder / FINAL, self.fingerprint, self.model.config)
         load(self.model, dict(final.named_parameters()), self.parallel.device)
         self.parallel.on_first(self._clear)
         return trained
+
+    def close(self) -> None:
+        """Let states under way be written to their end."""
+        self.states.close()
+        self.stable.close()
 
     def _clear(self) -> None:
         """Remove what only a run under way needs."""

@@ -14,7 +14,7 @@ from sbp_bayes.model.sizes import SIZES
 from sbp_bayes.pairing.pairs import Pairs, save_pairs
 from sbp_bayes.training import launch
 from sbp_bayes.training.checkpoint import load_model, save_model
-from sbp_bayes.training.trainer import _Run
+from sbp_bayes.training.trainer import Run
 
 
 @pytest.fixture
@@ -44,14 +44,14 @@ def lines(folder: Path) -> list[dict]:
 
 def end_at(step: int, monkeypatch) -> None:
     """SIGTERM comes to this process in the middle of ``step``."""
-    whole = _Run._backward
+    whole = Run._backward
 
-    def backward(self: _Run, *arguments):
+    def backward(self: Run, *arguments):
         if self.run.step == step:
             os.kill(os.getpid(), signal.SIGTERM)
         return whole(self, *arguments)
 
-    monkeypatch.setattr(_Run, "_backward", backward)
+    monkeypatch.setattr(Run, "_backward", backward)
 
 
 def test_sigterm_saves_the_state_that_the_same_command_goes_on_from(run, tmp_path, monkeypatch, capsys):
