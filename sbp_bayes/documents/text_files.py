@@ -52,7 +52,8 @@ def kind_of(file: Path) -> str | None:
 def find_files(paths: str | Sequence[str]) -> list[Path]:
     """The files of folders (with their subfolders), globs and single files, each file once.
 
-    In the order of ``paths``, those of one path sorted. UserError for a path without any.
+    In the order of ``paths``, those of one path sorted. Of a corpus folder the documents are read, not the list of what
+    was left out, and no latents. UserError for a path without any.
     """
     found: dict[Path, None] = {}
     for path in [paths] if isinstance(paths, str) else paths:
@@ -70,10 +71,17 @@ def _files_of(path: str) -> list[Path]:
             raise UserError(f"{place}: unknown kind of file, expected {EXPECTED}")
     else:
         candidates = [Path(name) for name in glob.glob(str(place), recursive=True)]
-    files = sorted(file for file in candidates if kind_of(file) and file.is_file())
+    files = sorted(file for file in candidates if kind_of(file) and file.is_file() and not _beside_documents(file))
     if not files:
         raise UserError(f"{path}: no {EXPECTED} file there")
     return files
+
+
+def _beside_documents(file: Path) -> bool:
+    """Whether a corpus folder, or the corpus stage of a run, has this file beside its documents."""
+    if file.name == "dropped.parquet":
+        return any((file.parent / name).exists() for name in ("corpus.json", "source.json"))
+    return file.parent.name == "latents" and (file.parent.parent / "corpus.json").exists()
 
 
 def common_folder(files: Sequence[Path]) -> Path:

@@ -29,6 +29,7 @@ from sbp_bayes.engines.corpus_shards import (
 )
 from sbp_bayes.engines.options import Engine
 from sbp_bayes.engines.run import run_tasks
+from sbp_bayes.errors import UserError
 from sbp_bayes.files import content_hash, exclusive, read_json, write_array, write_json
 
 DESCRIPTION = "source.json"
@@ -43,8 +44,11 @@ def build_corpus(
     tokenizer: TokenizerSettings,
     out: Path,
     engine: Engine,
+    replace: bool = False,
 ) -> dict | None:
     """Read, clean and tokenise ``files`` into the corpus folder ``out``; a corpus that is there already is answered.
+
+    Another corpus that is there, of other files or settings, is a UserError; ``replace`` removes it, folder and all.
 
     Returns its counts: documents, tokens, and of those left out how many for which reason; None where Slurm has the
     tasks and the call has to be made again. clean: all but near-duplicates. UserError for bad input, of all tasks.
@@ -58,9 +62,16 @@ def build_corpus(
     ]
     described = [[str(task.file), task.content] for task in cleaning], columns, paragraphs, clean, tokenizer
     identity = content_hash(described)
-    if (out / DESCRIPTION).exists() and read_json(out / DESCRIPTION)["identity"] == identity:
-        return read_json(out / DESCRIPTION)["counts"]
+    there = read_json(out / DESCRIPTION) if (out / DESCRIPTION).exists() else {}
+    if there.get("identity") == identity:
+        return there["counts"]
     refuse_foreign(out)
+    # Without a description, and with work beside it, it is this command's own, killed before its last step.
+    if (out / "corpus.json").exists() and (there or not work.exists()) and not replace:
+        raise UserError(
+            f"{out}: holds another corpus (of other files, or with other settings); --replace removes it, with all "
+            "that lies in the folder"
+        )
     with exclusive(work / ".whole", f"corpus {out}"):
         if not run_tasks(cleaning, work, engine, "clean"):
             return None

@@ -1,6 +1,7 @@
 """`sbp corpus`: a corpus folder from files, each file a task of an engine."""
 
 import dataclasses
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,13 +18,16 @@ class CorpusArguments:
 
     The same command goes on where it was stopped. The folder holds part-*.parquet (text and tokens), tokens.bin, the
     tokenizer, dropped.parquet with every document left out and the reason, and source.json with the counts. It is what
-    sbp pairs and sbp synthesize read; in an experiment, corpus.path = "OUT/part-*.parquet". See docs/scaling.md.
+    sbp pairs and sbp synthesize read; in an experiment, corpus.path = "OUT/part-*.parquet". A folder that holds another
+    corpus is not written, unless --replace. See docs/scaling.md.
     """
 
     paths: tyro.conf.Positional[tuple[str, ...]]
     """Folders, globs or files: .txt, .jsonl (also .gz, .zst), .parquet. Each file is one shard."""
     out: Path
     """Folder to write; the work under way lies in OUT.work."""
+    replace: bool = False
+    """Remove the corpus of other files or settings that OUT holds, and all else that lies in it."""
     tokenizer: Path | None = None
     """A tokenizer.json, or a saved tokenizer's folder; without one a BPE is trained."""
     vocabulary: int = 8192
@@ -89,4 +93,17 @@ def _build(parsed: CorpusArguments) -> dict | None:
     else:
         tokenizer = TokenizerSettings(vocabulary=parsed.vocabulary, sample_mb=parsed.sample_mb)
     files = find_files(list(parsed.paths))
-    return build_corpus(files, columns_of(values), parsed.paragraphs, clean, tokenizer, parsed.out, parsed.engine)
+    try:
+        return build_corpus(
+            files, columns_of(values), parsed.paragraphs, clean, tokenizer, parsed.out, parsed.engine, parsed.replace
+        )
+    except UserError as error:
+        raise UserError(_with_options(str(error))) from error
+
+
+def _with_options(message: str) -> str:
+    """A message with this command's options in place of the keys of an experiment that they stand for."""
+    message = re.sub(r'corpus\.clean\.long_documents = "(\w+)" or "(\w+)"', r"--long-documents \1 or \2", message)
+    message = re.sub(r'tokenizer\.path = "([^"]*)"', r"--tokenizer \1", message)
+    message = re.sub(r"\bparagraphs = true\b", "--paragraphs", message)
+    return re.sub(r"\bcorpus\.clean\.(\w+)", lambda key: f"--{key[1].replace('_', '-')}", message)

@@ -1,6 +1,5 @@
 """Run tasks by an engine: worker processes here, or datatrove's executors where one machine is not enough."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -52,8 +51,7 @@ def _here(waiting: list[Task], folder: Path, engine: Engine, name: str, total: i
         def told(task: Task, reason: str) -> None:
             if reason:
                 failures[task.name] = reason
-                print(f"{name}: {task.name} failed: {reason}", file=sys.stderr, flush=True)
-            progress.advance(1)
+            progress.advance(1, **({"failed": len(failures)} if failures else {}))
 
         if workers == 1:
             for task in waiting:

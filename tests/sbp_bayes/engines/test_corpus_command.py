@@ -9,11 +9,12 @@ import sys
 import time
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from sbp_bayes.cli import main
-from sbp_bayes.documents.corpus import Corpus
+from sbp_bayes.documents.corpus import Corpus, write_corpus
 from sbp_bayes.documents.tokenizer import load_tokenizer
 from sbp_bayes.engines import corpus_build
 
@@ -82,8 +83,50 @@ def test_a_finished_corpus_answers_and_a_changed_file_is_read_again(tmp_path, te
     assert before == {file: file.stat().st_mtime_ns for file in (tmp_path / "out").rglob("*")}
     with (texts / "0" / "0.jsonl").open("a") as file:
         file.write('{"id": "new", "text": "quite another text", "topic": "t"}\n')
-    assert main(command) == 0
+    assert main([*command, "--replace"]) == 0
     assert "new" in Corpus.open(tmp_path / "out").doc_ids
+
+
+def test_another_corpus_in_the_folder_is_replaced_only_where_asked(tmp_path, texts, capsys):
+    out = tmp_path / "out"
+    command = ["corpus", str(texts), "--out", str(out), *OPTIONS, "--workers", "1"]
+    assert main(command) == 0
+    (out / "notes.txt").write_text("mine")
+    capsys.readouterr()
+    for described in (True, False):
+        if not described:
+            (out / "source.json").unlink()  # a corpus that another command wrote
+        before = content(out)
+        assert main([*command, "--min-characters", "26"]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"sbp: {out}: holds another corpus") and "--replace" in line
+        assert content(out) == before
+    assert main([*command, "--min-characters", "26", "--replace"]) == 0
+    assert not (out / "notes.txt").exists()
+    assert min(map(len, Corpus.open(out).column("text").to_pylist())) >= 26
+
+
+def test_a_corpus_folder_is_read_without_what_lies_beside_its_documents(tmp_path, texts):
+    assert main(["corpus", str(texts), "--out", str(tmp_path / "first"), *OPTIONS, "--workers", "1"]) == 0
+    first = Corpus.open(tmp_path / "first")
+    latents = [pa.table({"concept": [0] * len(first)})]
+    table = pa.table({"doc_id": first.doc_ids, "text": first.column("text").to_pylist()})
+    write_corpus(tmp_path / "first" / "again", [table], load_tokenizer(tmp_path / "first" / "tokenizer"), latents)
+    for read, on_bad in (("first/again", "stop"), ("first", "skip")):  # "first" has every document twice
+        command = ["corpus", str(tmp_path / read), "--out", str(tmp_path / "out"), "--workers", "1"]
+        assert main([*command, "--id-column", "doc_id", "--on-bad", on_bad, "--replace"]) == 0
+        assert Corpus.open(tmp_path / "out").doc_ids == first.doc_ids
+
+
+def test_options_are_named_as_on_the_command_line(tmp_path, texts, capsys):
+    command = ["corpus", str(texts), "--out", str(tmp_path / "out"), *OPTIONS, "--workers", "1"]
+    for options, message in (
+        (["--tokenizer", "nowhere"], "--tokenizer nowhere: expected a tokenizer.json"),
+        (["--max-tokens", "2"], "tokens, --max-tokens allows 2 (--long-documents split or drop goes on)"),
+    ):
+        assert main([*command, *options]) == 2
+        *others, last = capsys.readouterr().err.splitlines()
+        assert message in last and not any(message in line for line in others)
 
 
 def test_a_tokenizer_may_be_given(tmp_path, texts):
@@ -125,7 +168,7 @@ def test_a_kill_while_the_work_is_removed_does_not_mislead_the_next_call(tmp_pat
     with monkeypatch.context() as patch:
         patch.setattr(corpus_build.shutil, "rmtree", dying)
         assert main(command) == 130
-    assert main([*command, "--vocabulary", "280"]) == 0
+    assert main([*command, "--vocabulary", "280", "--replace"]) == 0
     assert load_tokenizer(tmp_path / "out" / "tokenizer").symbols == 280
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "texts"]
 
