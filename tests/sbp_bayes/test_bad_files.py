@@ -148,7 +148,7 @@ def test_a_document_of_10_mb_may_be_split(tmp_path, way):
         (["nowhere"], r"nowhere: no \.txt"),
         (["texts", "--languages", "xx"], r"--languages xx: expected some of da, de"),
         (["texts", "--max-characters", "-1"], r"--max-characters -1: expected 0 or more"),
-        (["texts", "--tokenizer", "nowhere"], r'tokenizer\.path = "nowhere": expected a tokenizer\.json'),
+        (["texts", "--tokenizer", "nowhere"], r"--tokenizer nowhere: expected a tokenizer\.json"),
         (["texts", "--vocabulary", "7"], r"at least 256 symbols, not 7"),
         (["texts", "--text-column", "body"], r"clean: 1 of 1 failed, .*: clean-00000: .*: no key 'body'"),
     ],
