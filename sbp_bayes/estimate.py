@@ -173,7 +173,7 @@ def lines(estimates: dict[str, Estimate], wall: float, workers: int) -> list[str
     rows = by_kind(estimates.values())
     total = {key: sum(row[key] for row in rows.values()) for key in ("stages", *MEASURES)}
     at_most = any(e.at_most for e in estimates.values())
-    shown = [("at most" if at_most else "expected", "stages", "tokens", "FLOPs", "disk", "time")]
+    shown = [("expected", "stages", "tokens", "FLOPs", "disk", "time")]
     for kind, row in [*rows.items(), ("all", total)]:
         tokens, flops = (f"{row[m]:.2g}" if row[m] else "–" for m in ("tokens", "flops"))
         shown.append(
@@ -183,8 +183,8 @@ def lines(estimates: dict[str, Estimate], wall: float, workers: int) -> list[str
     rates = "this machine's finished stages" if not guessed else f"another machine's for {guessed} stages"
     return [
         *("  ".join(f"{cell:<16}" if i == 0 else f"{cell:>8}" for i, cell in enumerate(row)) for row in shown),
-        f"{'at most' if at_most else 'about'} {format_seconds(wall)} with {workers} workers (rates: {rates})"
-        + ("; corpus.fit may find fewer documents than are asked for" if at_most else ""),
+        f"about {format_seconds(wall)} with {workers} workers (rates: {rates})"
+        + ("; documents: at most, corpus.fit may find fewer" if at_most else ""),
     ]
 
 
