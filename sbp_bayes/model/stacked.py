@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sbp_bayes.model import cpu_norm
+
 
 def linear(x: Tensor, weight: Tensor) -> Tensor:
     """``x @ weight.T`` by model: x (R * B, ..., K), weight (R, N, K) -> (R * B, ..., N)."""
@@ -16,7 +18,8 @@ def linear(x: Tensor, weight: Tensor) -> Tensor:
 
 def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     """``x / rms(x) * weight`` by model over the last dimension: x (R * B, ..., D), weight (R, D)."""
-    normed = F.rms_norm(x, x.shape[-1:], None, eps)
+    plain = x.new_ones(x.shape[-1])
+    normed = cpu_norm.rms_norm(x, plain, eps) if cpu_norm.serves(x, plain) else F.rms_norm(x, plain.shape, None, eps)
     return (by_model(normed, len(weight)) * weight[:, None]).view(x.shape)
 
 
