@@ -116,7 +116,7 @@ def measure(case: Case, names: list[str], repeats: int) -> dict:
     for _ in range(repeats):
         for name in names:
             run, compiled = CONTENDERS[name]
-            seconds = _processor_seconds(lambda run=run, compiled=compiled: run(case, case.steps, compiled))
+            seconds = processor_seconds(lambda run=run, compiled=compiled: run(case, case.steps, compiled))
             rates[name].append(case.steps * case.rows * case.context / seconds)
     medians = {name: float(np.median(found)) for name, found in rates.items()}
     return {
@@ -134,11 +134,11 @@ def _compiling_seconds(case: Case, run: Callable[[Case, int, bool], None], compi
         found = {}
         for cache in ("empty", "full"):
             torch._dynamo.reset()
-            found[cache] = _processor_seconds(lambda: run(case, 1, compiled))
+            found[cache] = processor_seconds(lambda: run(case, 1, compiled))
     return found
 
 
-def _processor_seconds(work: Callable[[], None]) -> float:
+def processor_seconds(work: Callable[[], None]) -> float:
     """Seconds of processor time of this process and of the compilers that it starts."""
     before = os.times()
     work()
