@@ -12,6 +12,7 @@ from torch import Tensor
 
 from sbp_bayes.documents.tokenizer import Tokenizer
 from sbp_bayes.model.transformer import Transformer
+from sbp_bayes.synthesis.prompt import prompt_of
 from sbp_bayes.synthesis.scoring import score
 from synthetic_worlds import exact, narration_text
 from synthetic_worlds.narration import Narration
@@ -51,7 +52,7 @@ def model_sentence_log_probs(
     encoded = [tokenizer.encode(sentences) for sentences in pieces]
     prompts = [np.array([tokenizer.bos])] * len(texts)
     if given is not None:
-        prompts = [np.concatenate(([tokenizer.bos], d1, [tokenizer.sep])) for d1 in tokenizer.encode(given)]
+        prompts = [prompt_of([d1], tokenizer) for d1 in tokenizer.encode(given)]
     sequences = [
         np.concatenate((prompt, *sentences, [tokenizer.eos]))
         for prompt, sentences in zip(prompts, encoded, strict=True)

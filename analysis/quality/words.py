@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import xxhash
 
-from sbp_bayes.pairing.terms import WORD
+from sbp_bayes.documents.offsets import offsets_of
+from sbp_bayes.pairing.terms import words_of
 
 MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
@@ -39,17 +39,9 @@ class Words:
 
 
 def hashed_words(texts: Sequence[str]) -> Words:
-    """The words of texts: lower-case runs of letters and digits, as pairing reads them. 2 million words a second."""
-    known: dict[str, int] = {}
-    found = [WORD.findall(text.lower()) for text in texts]
-    ids = np.array([known.setdefault(word, len(known)) for words in found for word in words], dtype=np.int64)
-    hashes = np.array([xxhash.xxh64_intdigest(word.encode()) for word in known], dtype=np.uint64)
-    return Words(hashes[ids], offsets_of([len(words) for words in found]))
-
-
-def offsets_of(lengths: Sequence[int] | np.ndarray) -> np.ndarray:
-    """Where each of the documents begins, and where the last ends: (N + 1,) int64."""
-    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    """The words of texts as pairing reads them (`sbp_bayes.pairing.terms`)."""
+    terms = words_of([texts])
+    return Words(terms.hashes[terms.ids], terms.offsets)
 
 
 def distinct(hashes: np.ndarray) -> np.ndarray:

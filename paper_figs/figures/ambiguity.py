@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paper_figs import names, style
-from paper_figs.figures.points import RECOVERED, rests_on
+from paper_figs.figures.points import RECOVERED, rests_on, whisker
 from paper_figs.figures.result_tables import Cell, read_table
 from paper_figs.wording import interval, nats
 
@@ -30,8 +30,7 @@ def draw(tables: Path) -> "Figure | None":
             look, measure = style.look(arm, []), names.at_checkpoint(names.RECOVERED, checkpoint)
             found = [(x, row) for x, cell in zip(at, cells, strict=True) if (row := cell.over(measure, arm))]
             for x, row in found:
-                if row["low"] is not None and row["high"] is not None:
-                    axes.plot([x, x], [100 * row["low"], 100 * row["high"]], color=look.color, lw=1, alpha=0.7)
+                whisker(axes, x, row, 100, color=look.color, lw=1, alpha=0.7)
             means = [100 * row["estimate"] for _, row in found]
             axes.plot([x for x, _ in found], means, color=look.color, ls=look.dash, marker=look.marker, ms=4.5,
                       label=names.arm_label(arm))  # fmt: skip

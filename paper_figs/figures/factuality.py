@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paper_figs import names, style
+from paper_figs.figures.points import whisker
 from paper_figs.figures.published import scale
 from paper_figs.figures.result_tables import Cell, read_table
 from paper_figs.quality_table import tenths
@@ -32,8 +33,7 @@ def draw(tables: Path) -> "Figure | None":
     arms = cell.results.subjects(names.UNTRUE_FACTS)
     for i, arm in enumerate(arms):
         row, look = cell.over(names.UNTRUE_FACTS, arm), style.look(arm, arms)
-        if row["low"] is not None and row["high"] is not None:
-            ours.plot([i, i], [100 * row["low"], 100 * row["high"]], color=look.color, lw=1.4)
+        whisker(ours, i, row, 100, color=look.color, lw=1.4)
         ours.plot(i, 100 * row["estimate"], look.marker, color=look.color, ms=7)
         for single in cell.results.by_seed(names.UNTRUE_FACTS, arm).values():
             ours.plot(i, 100 * single["estimate"], ".", color=look.color, ms=3, alpha=0.6)

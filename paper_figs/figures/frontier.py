@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from paper_figs import names, style
 from paper_figs.figures.compute import end_to_end
-from paper_figs.figures.points import loss_measure, rests_on
+from paper_figs.figures.points import loss_measure, rests_on, whisker
 from paper_figs.figures.result_tables import Cell, first_table
 from paper_figs.wording import joined, nats
 
@@ -33,8 +33,7 @@ def draw(tables: Path) -> "Figure | None":
         for x, y, arm in points:
             look = style.look(arm, arms)
             row = cell.over(loss_measure([cell], checkpoint)[0], arm)
-            if row["low"] is not None and row["high"] is not None:
-                axes.plot([x, x], [row["low"], row["high"]], color=look.color, lw=1)
+            whisker(axes, x, row, color=look.color, lw=1)
             axes.plot(x, y, look.marker, color=look.color, ms=6)
         steps = frontier(points)
         axes.step([p[0] for p in steps], [p[1] for p in steps], where="post", color=style.MUTED, lw=0.9, zorder=1)

@@ -1,7 +1,7 @@
 """Estimates over seeds with their intervals, drawn the same in every figure."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from paper_figs import names, style
 from paper_figs.figures.result_tables import Cell
@@ -39,13 +39,18 @@ def line(
         if row is None:
             continue
         means.append((x, scale * row["estimate"]))
-        if row["low"] is not None and row["high"] is not None:
-            axes.plot([x, x], [scale * row["low"], scale * row["high"]], color=look.color, lw=1, alpha=0.8)
+        whisker(axes, x, row, scale, color=look.color, lw=1, alpha=0.8)
         for single in cell.results.by_seed(measure, subject).values():
             axes.plot(x, scale * single["estimate"], ".", color=look.color, ms=2.5, alpha=0.5)
     if means:
         name = names.arm_label(subject) if label is None else label
         axes.plot(*zip(*means, strict=True), color=look.color, ls=look.dash, marker=look.marker, ms=4.5, label=name)
+
+
+def whisker(axes: "Axes", x: float, row: dict, scale: float = 1.0, **drawn_as: Any) -> None:
+    """The interval of a row as an upright line at ``x``; nothing where it has none."""
+    if row["low"] is not None and row["high"] is not None:
+        axes.plot([x, x], [scale * row["low"], scale * row["high"]], **drawn_as)
 
 
 def rests_on(cells: Sequence[Cell], measure: str, subjects: Sequence[str], dots: bool = False) -> str:

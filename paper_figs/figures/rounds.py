@@ -7,7 +7,7 @@ import numpy as np
 
 from paper_figs import concept_drift, names, style
 from paper_figs.chosen_cells import shown
-from paper_figs.figures.points import loss_measure, rests_on
+from paper_figs.figures.points import loss_measure, rests_on, whisker
 from paper_figs.figures.result_tables import Cell, read_table
 from paper_figs.wording import interval, joined, nats, percent
 
@@ -28,8 +28,7 @@ def draw(tables: Path) -> "Figure | None":
     measure, label = loss_measure([cell])
     for arm, row in _rows(cell, measure).items():
         look = style.look(arm, list(ROUNDS))
-        if row["low"] is not None and row["high"] is not None:
-            losses.plot([ROUNDS[arm]] * 2, [row["low"], row["high"]], color=look.color, lw=1.2)
+        whisker(losses, ROUNDS[arm], row, color=look.color, lw=1.2)
         losses.plot(ROUNDS[arm], row["estimate"], look.marker, color=look.color, ms=6, label=names.arm_label(arm))
     losses.set_xticks(sorted(set(ROUNDS[arm] for arm in _rows(cell, measure))))
     losses.set(xlabel="rounds of SBP", ylabel=label)

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sbp_bayes.documents.copies import Digests
+from sbp_bayes.documents.offsets import offsets_of
 from sbp_bayes.documents.text_batches import text_batches
 from sbp_bayes.documents.tokenizer import Tokenizer
 from sbp_bayes.errors import UserError
@@ -45,7 +46,7 @@ class CorpusWriter:
             raise UserError(f"{self.target}: the corpus would be empty, no document was given")
         self._check_unique()
         lengths = np.concatenate(self.lengths)
-        write_array(self.folder / "offsets.npy", np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
+        write_array(self.folder / "offsets.npy", offsets_of(lengths))
         write_json(self.folder / "corpus.json", self._description(int(lengths.sum())))
 
     def _description(self, tokens: int) -> dict:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import xxhash
 
+from sbp_bayes.documents.offsets import offsets_of
 from sbp_bayes.pairing.minhash import signatures
 from sbp_bayes.pairing.near_duplicates import MULTIPLIER, shingles
 from sbp_bayes.pairing.terms import WORD, Terms
@@ -74,7 +75,7 @@ class _ShingleSets:
 
     def of(self, i: int) -> np.ndarray:
         if self._opened is None:
-            offsets = np.concatenate([[0], np.cumsum(self.sizes)])
+            offsets = offsets_of(self.sizes)
             self._opened = offsets, np.memmap(self.path, dtype=np.uint64, mode="r")
         offsets, hashes = self._opened
         return hashes[offsets[i] : offsets[i + 1]]

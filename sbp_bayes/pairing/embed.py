@@ -1,6 +1,7 @@
 """Embeddings of documents as unit vectors: TF-IDF (sparse) and a model's own activations (dense)."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -54,11 +55,13 @@ def embed_hidden_states(
     if layer > model.config.layers:
         raise UserError(f"pairing.layer = {layer}: the base model has {model.config.layers} blocks")
     seen: dict[str, torch.Tensor] = {}
-    hook = model.layers[layer - 1].register_forward_hook(lambda *call: seen.update(states=call[-1])) if layer else None
+    watched = nullcontext()
+    if layer:
+        watched = model.layers[layer - 1].register_forward_hook(lambda *call: seen.update(states=call[-1]))
     vectors = np.zeros((len(corpus), model.config.width), dtype=np.float32)
     lengths = corpus.lengths
     model.eval()
-    with torch.inference_mode(), Progress("embed documents", len(corpus), "documents") as progress:
+    with watched, torch.inference_mode(), Progress("embed documents", len(corpus), "documents") as progress:
         for rows in _batches_by_length(lengths, batch_tokens):
             width = int(lengths[rows].max()) + 1
             tokens = np.full((len(rows), width), tokenizer.eos, dtype=np.int64)
@@ -76,8 +79,6 @@ def embed_hidden_states(
             mean = (hidden * weights[..., None]).sum(1) / weights.sum(1, keepdim=True)
             vectors[rows] = torch.nn.functional.normalize(mean, dim=1).cpu().numpy()
             progress.advance(len(rows))
-    if hook is not None:
-        hook.remove()
     return vectors
 
 

@@ -4,12 +4,14 @@ TF-IDF and the near-duplicate filter both read documents as sequences of terms.
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import xxhash
 
 from sbp_bayes.documents.corpus import Corpus
+from sbp_bayes.documents.offsets import offsets_of
 
 WORD = re.compile(r"\w+")
 
@@ -34,25 +36,22 @@ class Terms:
 
 def document_terms(corpus: Corpus) -> Terms:
     """Lower-case runs of letters and digits as text has them, else tokens; one pass, memory O(tokens)."""
-    return _words(corpus) if corpus.has_text else _symbols(corpus)
+    return words_of(corpus.batches("text")) if corpus.has_text else _symbols(corpus)
 
 
-def _words(corpus: Corpus) -> Terms:
+def words_of(batches: Iterable[Iterable[str]]) -> Terms:
+    """The words of texts that come in batches: lower-case runs of letters and digits, 2 million a second."""
     known: dict[str, int] = {}
-    parts = []
-    for texts in corpus.batches("text"):
-        for text in texts:
-            words = WORD.findall(text.lower())
-            parts.append(np.array([known.setdefault(word, len(known)) for word in words], dtype=np.int64))
+    ids, lengths = [np.zeros(0, dtype=np.int64)], []
+    for texts in batches:
+        found = [WORD.findall(text.lower()) for text in texts]
+        lengths += [len(words) for words in found]
+        ids.append(np.array([known.setdefault(word, len(known)) for words in found for word in words], dtype=np.int64))
     hashes = np.array([xxhash.xxh64_intdigest(word.encode()) for word in known], dtype=np.uint64)
-    return Terms(np.concatenate(parts), _offsets(np.array([part.size for part in parts])), hashes)
+    return Terms(np.concatenate(ids), offsets_of(lengths), hashes)
 
 
 def _symbols(corpus: Corpus) -> Terms:
     ids = corpus.tokens.astype(np.int64)
     hashes = [xxhash.xxh64_intdigest(i.to_bytes(8, "little")) for i in range(int(ids.max(initial=-1)) + 1)]
     return Terms(ids, np.array(corpus.offsets), np.array(hashes, dtype=np.uint64))
-
-
-def _offsets(lengths: np.ndarray) -> np.ndarray:
-    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)

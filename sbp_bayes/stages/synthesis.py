@@ -17,6 +17,7 @@ from sbp_bayes.seeds import generator, numpy_generator, seed_for
 from sbp_bayes.stages.data import SeedData, budget_of
 from sbp_bayes.stages.served_synthesis import MODEL, sample_by_server
 from sbp_bayes.synthesis.filters import post_filter
+from sbp_bayes.synthesis.prompt import prompt_of
 from sbp_bayes.synthesis.sampler import Samples, SamplingConfig, sample
 from sbp_bayes.synthesis.synthetic_corpus import write_synthetic
 from sbp_bayes.training.checkpoint import BEST, load_model
@@ -46,7 +47,7 @@ def synthesize(stage: Stage, inputs: dict[str, Path], out: Path, device: str) ->
         given, copies = _with_partners(pairs, len(data.real), copies, partners, seed_for(seed, "partners")), 1
     seed_documents = np.tile([group[0] for group in given], copies)
     real = [data.real.document(i) for i in range(len(data.real))]
-    prompts = [_prompt([real[i] for i in group], tokenizer) for group in given]
+    prompts = [prompt_of([real[i] for i in group], tokenizer) for group in given]
     config = _sampling(stage, data.real.lengths)
     if stage.config["synthesis"]["engine"] == "endpoint":
         law = (copies, config, tokenizer, seed_for(seed, "sample"))
@@ -58,12 +59,6 @@ def synthesize(stage: Stage, inputs: dict[str, Path], out: Path, device: str) ->
     )
     shutil.rmtree(out / MODEL, ignore_errors=True)
     return entries
-
-
-def _prompt(documents: list[np.ndarray], tokenizer: Tokenizer) -> np.ndarray:
-    """``[bos] a [sep] b [sep]``: what the synthesizer goes on from."""
-    pieces = [piece for document in documents for piece in (document, [tokenizer.sep])]
-    return np.concatenate([[tokenizer.bos], *pieces])
 
 
 def _with_partners(pairs: np.ndarray, documents: int, copies: int, most: int, seed: int) -> list[list[int]]:

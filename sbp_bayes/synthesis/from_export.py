@@ -18,6 +18,7 @@ from sbp_bayes.synthesis.endpoint import PROBE_TOLERANCE, Endpoint, agreeing_mod
 from sbp_bayes.synthesis.filters import post_filter
 from sbp_bayes.synthesis.finished_prompts import FinishedPrompts, weights_digest
 from sbp_bayes.synthesis.inference_runner import sample_by_datatrove
+from sbp_bayes.synthesis.prompt import prompt_of
 from sbp_bayes.synthesis.sampler import Samples, SamplingConfig, collect, sample
 from sbp_bayes.synthesis.synthetic_corpus import write_synthetic
 
@@ -43,7 +44,7 @@ def synthesize_corpus(arguments: "SynthesizeArguments", device: str) -> dict:
     corpus = Corpus.open(arguments.corpus, tokenizer)
     used = min(arguments.documents or len(corpus), len(corpus))
     real = [corpus.document(i) for i in range(used)]
-    prompts = [np.concatenate(([tokenizer.bos], document, [tokenizer.sep])) for document in real]
+    prompts = [prompt_of([document], tokenizer) for document in real]
     law = {"temperature": arguments.temperature, "top_p": arguments.top_p, "batch_size": arguments.batch_size}
     config = SamplingConfig.like(corpus.lengths, arguments.max_tokens, **law)
     copies, out = arguments.per_document, arguments.out
